@@ -1,0 +1,25 @@
+//! The nouns of gapmend: dates, dumps, coverage, statuses, runs, the trigger and failures.
+//!
+//! Nothing here does IO or reads a clock; everything is plain data with the few
+//! laws that hold for it. Every other layer speaks in these words.
+
+pub mod coverage;
+pub mod date_status;
+pub mod dump;
+pub mod failure;
+pub mod partition_date;
+pub mod pipeline;
+pub mod run;
+pub mod trigger;
+
+pub use coverage::{Coverage, DateSet, TableCoverage, TableId};
+pub use date_status::{DateStatus, Flag};
+pub use dump::{Dump, DumpFault};
+pub use failure::{Blindness, ErrorClass, FailureReason, Seen};
+pub use partition_date::{DateFormat, DateSpan, PartitionDate};
+pub use pipeline::{
+    Export, ExportStatus, Network, NodeKind, NodeRun, Rule, RuleState, RuleTarget, Snapshot, Task,
+    TaskState, WorkflowNode, WorkflowRun, WorkflowStatistics, WorkflowStatus,
+};
+pub use run::{PassOutcome, RunOutcome, Stage};
+pub use trigger::TriggerState;

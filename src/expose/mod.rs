@@ -1,0 +1,1 @@
+//! Views of what the daemon last reported: CLI tables, metrics, HTTP.

@@ -1,0 +1,1 @@
+//! Numbered JSON entries, replay, and the two stores.

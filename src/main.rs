@@ -1,0 +1,3 @@
+//! The `gapmend` binary: see the library for everything.
+
+fn main() {}
