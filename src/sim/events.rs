@@ -227,7 +227,8 @@ impl World {
         if schedule.timezone.as_deref().is_some_and(|zone| zone != "UTC") {
             return Err(invalid_schedule("The model knows no time zone but UTC"));
         }
-        fires_at(&schedule.expression)
+        schedule
+            .fires_at()
             .ok_or_else(|| invalid_schedule(format!("Invalid {}", schedule.expression)))
     }
 
@@ -268,10 +269,10 @@ impl World {
         let key = (group.to_owned(), name.to_owned());
         let Some(schedule) = self.events.schedules.get(&key).cloned() else { return };
         // Deleted and made anew for another time: this one is not its firing.
-        if fires_at(&schedule.expression) != Some(at) || schedule.state != "ENABLED" {
+        if schedule.fires_at() != Some(at) || schedule.state != "ENABLED" {
             return;
         }
-        if let Some((rule, bus)) = rule_to_enable(&schedule) {
+        if let Some((rule, bus)) = schedule.enables_rule() {
             let who = format!("schedule {name}");
             if self.change_rule(&rule, &bus, RuleSetting::Enabled, &who).is_err() {
                 self.incident(format!("{who} could not enable {rule}"));
@@ -359,20 +360,26 @@ fn rule_key(name: &str, event_bus: &str) -> (String, String) {
     (bus.to_owned(), name.to_owned())
 }
 
-/// The instant of `at(yyyy-mm-ddThh:mm:ss)`; nothing else is modelled.
-fn fires_at(expression: &str) -> Option<DateTime<Utc>> {
-    let text = expression.strip_prefix("at(")?.strip_suffix(')')?;
-    Some(NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S").ok()?.and_utc())
-}
+/// The target of a schedule that enables a rule.
+const ENABLE_RULE: &str = "arn:aws:scheduler:::aws-sdk:eventbridge:enableRule";
 
-fn rule_to_enable(schedule: &ScheduleRecord) -> Option<(String, String)> {
-    if schedule.target_arn != "arn:aws:scheduler:::aws-sdk:eventbridge:enableRule" {
-        return None;
+impl ScheduleRecord {
+    /// The instant of `at(yyyy-mm-ddThh:mm:ss)`; nothing else is modelled.
+    pub fn fires_at(&self) -> Option<DateTime<Utc>> {
+        let text = self.expression.strip_prefix("at(")?.strip_suffix(')')?;
+        Some(NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S").ok()?.and_utc())
     }
-    let input: serde_json::Value = serde_json::from_str(schedule.input.as_deref()?).ok()?;
-    let name = input.get("Name")?.as_str()?;
-    let bus = input.get("EventBusName").and_then(serde_json::Value::as_str).unwrap_or("default");
-    Some((name.to_owned(), bus.to_owned()))
+
+    /// The rule that it enables, and its bus.
+    pub fn enables_rule(&self) -> Option<(String, String)> {
+        if self.target_arn != ENABLE_RULE {
+            return None;
+        }
+        let input: serde_json::Value = serde_json::from_str(self.input.as_deref()?).ok()?;
+        let name = input.get("Name")?.as_str()?;
+        let bus = input.get("EventBusName").and_then(serde_json::Value::as_str);
+        Some((name.to_owned(), bus.unwrap_or("default").to_owned()))
+    }
 }
 
 fn no_such_rule(name: &str, event_bus: &str) -> SimError {
