@@ -272,6 +272,7 @@ impl WorldBuilder {
         let (names, timing) = (self.names.clone(), self.timing.clone());
         let mut world = World::empty(self.now, self.seed, names, timing);
         world.profiles.clone_from(&self.profiles);
+        world.usual_dump_bytes = self.dump_bytes;
         self.lay_out_services(&mut world);
         let last = self.last_date();
         for back in (0..self.days).rev() {
@@ -397,8 +398,7 @@ impl WorldBuilder {
             Some(Flaw::Gap(kind)) => *kind,
             Some(Flaw::Partial(_) | Flaw::Unregistered | Flaw::Empty) | None => DumpKind::Whole,
         };
-        let size = zip::size_of_day(date, self.dump_bytes);
-        let Some(body) = zip::dump(kind, date, size) else { return };
+        let Some(body) = zip::dump(kind, date, self.dump_bytes) else { return };
         let time = self.supplied_at.unwrap_or_default();
         let wobble = TimeDelta::seconds(world.rng.i64(0..1200));
         let at = (date.and_time(time).and_utc() + wobble).min(self.now);

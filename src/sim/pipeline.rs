@@ -25,8 +25,6 @@ use crate::domain::TableId;
 const LIVE_JOB_DAYS: u64 = 5;
 /// What every snapshot's id begins with that the exporter hears of.
 const EXPORTED_PREFIX: &str = "sql-to-parquet";
-/// A usual dump.
-const DUMP_BYTES: usize = 4096;
 
 impl World {
     /// From the next such time of day (UTC) on, the supplier delivers a dump every day.
@@ -56,7 +54,7 @@ impl World {
     /// The supplier writes the dump of a date, as its script says.
     pub fn write_dump(&mut self, date: NaiveDate) {
         let kind = self.script(date, |profile| profile.dump);
-        let Some(body) = zip::dump(kind, date, zip::size_of_day(date, DUMP_BYTES)) else { return };
+        let Some(body) = zip::dump(kind, date, self.usual_dump_bytes) else { return };
         let (bucket, key) = (self.names.dump_bucket.clone(), self.names.dump_key_of(date));
         self.write_as(Writer::Supplier, &bucket, &key, body);
     }

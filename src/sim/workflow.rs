@@ -190,6 +190,12 @@ impl World {
         workflow.ok_or_else(|| entity_not_found(format!("Entity not found: workflow {name}")))
     }
 
+    /// A workflow, to change what no operation of ours changes.
+    pub fn workflow_mut(&mut self, name: &str) -> SimResult<&mut WorkflowRecord> {
+        let workflow = self.workflows.workflows.get_mut(name);
+        workflow.ok_or_else(|| entity_not_found(format!("Entity not found: workflow {name}")))
+    }
+
     /// `glue:GetWorkflowRuns` without paging; in no useful order, as in Glue.
     pub fn workflow_runs(&self, name: &str) -> SimResult<Vec<WorkflowRunRecord>> {
         self.workflow(name)?;
