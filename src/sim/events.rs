@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use super::ecs::RunTask;
 use super::error::{SimError, SimResult};
@@ -117,6 +117,9 @@ pub struct ScheduleRecord {
     /// When it was made; the model sets it.
     pub created_at: DateTime<Utc>,
 }
+
+/// EventBridge tries a target again for a day.
+const TARGET_RETRY_HOURS: i64 = 24;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Events {
@@ -316,8 +319,12 @@ impl World {
     }
 
     pub(super) fn trail_arrives(&mut self, event: usize) {
-        let matched = self.trigger_matches();
         let today = self.now.date_naive();
+        if self.script(today, |profile| profile.event_lost.take()) {
+            return self
+                .incident(format!("the event of {} was lost", self.record.trail[event].key));
+        }
+        let matched = self.trigger_matches();
         self.record.trail[event].arrived = true;
         self.record.trail[event].matched = matched;
         if !matched {
@@ -332,6 +339,10 @@ impl World {
     /// Runs the rule's target; a refusal is tried again later, as EventBridge does for a day (H16).
     pub(super) fn target_fires(&mut self, event: usize) {
         let Some(request) = self.target_request() else { return };
+        let arrived_at = self.record.trail[event].arrives_at;
+        if arrived_at + TimeDelta::hours(TARGET_RETRY_HOURS) < self.now {
+            return self.incident("the rule's target was refused for a day and given up");
+        }
         let answer = self.run_task(&request);
         let arn = answer.ok().and_then(|answer| answer.tasks.first().map(|task| task.arn.clone()));
         if let Some(arn) = arn {

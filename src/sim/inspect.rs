@@ -179,10 +179,12 @@ impl World {
             .collect()
     }
 
-    /// Whether every raw table has the date exactly once, with that date's rows and no others.
+    /// Whether every raw table of every zone has the date exactly once, with that date's rows and no others.
     pub fn is_whole(&self, date: NaiveDate) -> bool {
-        let once = self.copies(date).values().all(|copies| *copies == 1);
-        once && !self.wrong_data().iter().any(|(_, wrong, _)| *wrong == date)
+        self.copies(date).keys().all(|id| {
+            let generations = self.generations(&id.database, &id.table, date);
+            generations.len() == 1 && complaint(date, generations).is_none()
+        })
     }
 
     /// Everything in the raw zones that is wrong: duplicates, and rows of other dates.

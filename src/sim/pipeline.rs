@@ -178,6 +178,9 @@ impl World {
     /// The copier: everything whose key begins with the export's id, left-overs too (H11).
     pub(super) fn copier_ends(&mut self, export: &str) {
         let Some(date) = date_in(export) else { return };
+        if self.script(date, |profile| profile.copier_never_runs.take()) {
+            return self.incident(format!("the event of the export {export} never came"));
+        }
         let loses = self.script(date, |profile| profile.copy_loses.clone());
         let (from, to) = (self.names.export_bucket.clone(), self.names.landing_zone_bucket.clone());
         let files = self.list_objects(&from, export, None, usize::MAX).unwrap_or_default();

@@ -438,3 +438,18 @@ fn a_world_of_the_same_seed_and_calls_is_the_same_world() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn an_event_that_never_comes_ends_the_date_silently_at_every_stage() {
+    let never = Times::Always;
+    for profile in [
+        Profile { export_never_starts: never, ..Profile::default() },
+        Profile { copier_never_runs: never, ..Profile::default() },
+        Profile { snapshot_fails: never, ..Profile::default() },
+    ] {
+        let sim = after_a_run(profile);
+        let world = sim.lock();
+        assert_eq!(copies(&world, gap()), NOWHERE);
+        assert_eq!(world.incidents().len(), 1);
+    }
+}

@@ -2,6 +2,7 @@
 
 mod door;
 mod ingestion;
+mod laws;
 mod services;
 mod trigger;
 

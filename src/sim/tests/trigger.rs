@@ -222,3 +222,27 @@ fn a_redelivered_old_dump_fires_todays_run_and_not_its_own() {
     assert_eq!(world.tasks()[0].date, Some(date("2026-11-22")));
     assert_eq!(world.tasks()[0].exit_code, Some(1));
 }
+
+#[test]
+fn an_event_that_the_trail_loses_leaves_a_gap_behind() {
+    let lost = Profile { event_lost: Times::First(1), ..Profile::default() };
+    let sim = WorldBuilder::at(morning()).profile(date("2026-11-22"), lost).build();
+    let mut world = sim.lock();
+    pass_hours(&mut world, 24);
+    assert!(world.tasks().is_empty());
+    assert_eq!(copies(&world, date("2026-11-22")), [0; 7]);
+}
+
+#[test]
+fn a_target_that_is_always_refused_is_given_up_after_a_day() {
+    let full = Profile { capacity_refused: Times::Always, ..Profile::default() };
+    let builder = WorldBuilder::at(morning());
+    let sim = ["2026-11-22", "2026-11-23", "2026-11-24"]
+        .into_iter()
+        .fold(builder, |builder, day| builder.profile(date(day), full.clone()))
+        .build();
+    let mut world = sim.lock();
+    pass_hours(&mut world, 62);
+    assert!(world.tasks().is_empty());
+    assert!(world.incidents().iter().any(|each| each.what.contains("given up")));
+}
