@@ -1,5 +1,7 @@
 //! Laws of the model that hold whatever people do to it.
 
+use std::sync::LazyLock;
+
 use chrono::Days;
 
 use super::*;
@@ -7,6 +9,9 @@ use crate::domain::TableId;
 use crate::sim::{DumpKind, JobFailure, Profile, RuleSetting, Sim, Times, WorkflowStart};
 
 const DAYS: u64 = 45;
+
+/// One world for each seed; made once, only looked at afterwards.
+static WORLDS: LazyLock<Vec<Sim>> = LazyLock::new(|| (0..4).map(mischief).collect());
 
 /// A world full of scripts, in which people start, stop and switch things at random.
 fn mischief(seed: u64) -> Sim {
@@ -87,8 +92,7 @@ fn objects_of(world: &World, id: &TableId, day: NaiveDate) -> usize {
 
 #[test]
 fn what_the_world_remembers_is_what_lies_in_the_bucket_and_the_catalog() {
-    for seed in 0..4 {
-        let sim = mischief(seed);
+    for (seed, sim) in WORLDS.iter().enumerate() {
         let world = sim.lock();
         for day in date("2026-11-03").iter_days().take(80) {
             for (id, copies) in world.copies(day) {
@@ -103,8 +107,7 @@ fn what_the_world_remembers_is_what_lies_in_the_bucket_and_the_catalog() {
 
 #[test]
 fn nothing_is_left_under_way_and_nobody_stays_at_the_database() {
-    for seed in 0..4 {
-        let sim = mischief(seed);
+    for (seed, sim) in WORLDS.iter().enumerate() {
         let world = sim.lock();
         assert!(world.loads().iter().filter(|load| load.to.is_none()).count() <= 1, "seed {seed}");
         for load in world.loads() {
@@ -118,8 +121,7 @@ fn nothing_is_left_under_way_and_nobody_stays_at_the_database() {
 
 #[test]
 fn rows_are_mixed_only_where_loads_overlapped_or_the_dump_was_wrong() {
-    for seed in 0..4 {
-        let sim = mischief(seed);
+    for (seed, sim) in WORLDS.iter().enumerate() {
         let world = sim.lock();
         for (id, day, what) in world.wrong_data() {
             let mixed = world
@@ -133,8 +135,7 @@ fn rows_are_mixed_only_where_loads_overlapped_or_the_dump_was_wrong() {
 
 #[test]
 fn the_mischief_does_harm_or_these_laws_would_prove_nothing() {
-    let worlds: Vec<_> = (0..4).map(mischief).collect();
-    let any = |harm: fn(&World) -> bool| worlds.iter().any(|sim| harm(&sim.lock()));
+    let any = |harm: fn(&World) -> bool| WORLDS.iter().any(|sim| harm(&sim.lock()));
     assert!(any(|world| !world.overlaps().is_empty()));
     assert!(any(|world| !world.lost_live_dumps().is_empty()));
     assert!(any(|world| !world.wrong_data().is_empty()));
