@@ -159,7 +159,7 @@ pub struct Partition {
 }
 
 /// A task to start.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TaskRequest {
     /// Cluster name or ARN.
     pub cluster: String,
@@ -189,7 +189,7 @@ pub enum TaskStart {
 }
 
 /// A dead man's switch: a one-time schedule that enables a rule when nobody else does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DeadMan {
     /// The schedule's name.
     pub name: String,
