@@ -8,8 +8,9 @@
 //!
 //! ```text
 //! plan ── census      what each date is, and why            (calendar, expected, lag)
+//!      ├─ queue       the healable ones, in order
 //!      ├─ progress    what the run in progress needs next
-//!      └─ gates       what stops the head of the queue from starting
+//!      └─ start       what the head of the queue needs next, or which gate is closed
 //! ```
 
 mod calendar;
@@ -18,14 +19,20 @@ mod expected;
 mod gates;
 mod lag;
 mod progress;
+mod queue;
 mod rest;
+mod start;
+mod wake;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+pub use calendar::{local, local_instant, next_utc_time};
 pub use census::{Census, DateVerdict, Gap};
+pub use expected::{RETIRED_AFTER_DATES, expected_tables};
+pub use gates::next_arrival;
 pub use rest::Rest;
 
-use crate::config::{DatasetSettings, Settings};
+use crate::config::DatasetSettings;
 use crate::domain::{Dump, FailureReason, RunOutcome, Stage};
 use crate::ledger::{Asked, Repeat, Run, State, StopWhy};
 use crate::observe::Observation;
@@ -185,13 +192,26 @@ pub struct Night {
 pub fn plan(
     ledger: &State,
     seen: &Observation,
-    settings: &Settings,
     dataset: &DatasetSettings,
     night: Night,
     now: DateTime<Utc>,
 ) -> Plan {
-    let _ = (ledger, seen, settings, dataset, night, now);
-    todo!()
+    let scan = seen.scan.known();
+    let census = scan.map(|scan| census::census(ledger, scan, &seen.watch, dataset, now));
+    let queue = match (&census, scan) {
+        (Some(census), Some(scan)) => queue::queue(ledger, census, scan, dataset),
+        _ => Vec::new(),
+    };
+    let step = match own_active_run(ledger, dataset) {
+        Some(run) => progress::next(run, ledger, seen, dataset, now),
+        None => start::next(
+            &start::Situation { ledger, seen, dataset, night, now },
+            census.as_ref(),
+            &queue,
+        ),
+    };
+    let wake_at = wake::at(&step, own_active_run(ledger, dataset), dataset, night, now);
+    Plan { census, queue, step, wake_at }
 }
 
 /// The run in progress, if it is this dataset's.
