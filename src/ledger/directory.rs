@@ -214,8 +214,10 @@ impl Inner {
             fs::create_dir_all(directory).map_err(|e| io_error(operation, directory, &e))?;
         }
         // An entry is only as durable as the names of the directories above it.
-        for directory in self.root.ancestors().take(2).filter(|path| path.is_dir()) {
-            self.disk.sync_directory(directory).map_err(|e| self.poison(directory, &e))?;
+        self.disk.sync_directory(&self.root).map_err(|e| self.poison(&self.root, &e))?;
+        if let Some(parent) = self.root.parent() {
+            // It may well be closed to us, and is only of use when the root is new.
+            let _ = self.disk.sync_directory(parent);
         }
         self.sweep();
         Ok(())
@@ -250,18 +252,19 @@ impl Inner {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The file may belong to another user, who ran `heal` once; a reader can lock it too.
+    fn lock_file(&self) -> Option<File> {
+        let path = self.lock_path();
+        let created = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        created.or_else(|_| File::open(&path)).ok()
+    }
+
     fn take_lock(&self) -> Result<Lock, StoreError> {
         let mut held = self.held_lock();
         if held.is_some() {
             return Ok(Lock::Ours);
         }
-        let path = self.lock_path();
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|error| io_error(Operation::Lock, &path, &error))?;
+        let Some(file) = self.lock_file() else { return Ok(Lock::Unknown) };
         match file.try_lock() {
             Ok(()) => {
                 *held = Some(file);

@@ -537,3 +537,6 @@ fn written_by_newer(error: &LedgerError) -> bool {
         | LedgerError::LosesHolds { .. } => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,8 @@ pub mod process;
 pub mod s3;
 pub mod state;
 pub mod store;
+#[cfg(test)]
+mod testing;
 
 pub use acting::{Beat, TakeOver, WhoActs};
 pub use directory::DirectoryStore;

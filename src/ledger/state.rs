@@ -284,6 +284,12 @@ impl State {
     fn apply_event(&mut self, entry: &Entry, event: &Event) -> Result<(), ReplayError> {
         match event {
             Event::Acting { .. } => {
+                if entry.epoch <= self.acting.epoch {
+                    return Err(ReplayError::Misfit {
+                        seq: entry.seq,
+                        what: "an epoch that is not newer than the last",
+                    });
+                }
                 self.acting = Acting {
                     epoch: entry.epoch,
                     writer: Some(entry.writer.clone()),
@@ -397,6 +403,9 @@ impl State {
         let Some(run) = self.runs.iter_mut().rev().find(|run| run.is_active()) else {
             return Err(misfit("no run is in progress"));
         };
+        if event.run() != Some(run.id.as_str()) {
+            return Err(misfit("it is about a run that is not in progress"));
+        }
         match event {
             Event::LoadIntended { task, .. } => {
                 run.load = Some(LoadRecord {
