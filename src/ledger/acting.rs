@@ -148,11 +148,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// Who else acts, by the best evidence that one look gives.
+    /// Who else acts, by the best evidence that one look gives. Reads the tail.
     ///
     /// # Errors
-    /// The evidence cannot be read.
-    pub async fn someone_else_acts(&self) -> Result<Option<WhoActs>, LedgerError> {
+    /// The ledger or the evidence cannot be read.
+    pub async fn someone_else_acts(&mut self) -> Result<Option<WhoActs>, LedgerError> {
+        self.refresh().await?;
         let Some(other) = self.other() else { return Ok(None) };
         let beat = self.beat_of(other.epoch).await?;
         if self.certainly_gone(beat.as_ref()).await?.is_some() {
@@ -261,3 +262,6 @@ impl Ledger {
 fn silent_after() -> TimeDelta {
     TimeDelta::minutes(SILENT_AFTER_MINUTES)
 }
+
+#[cfg(test)]
+mod tests;

@@ -186,3 +186,6 @@ fn trouble_of(class: ErrorClass) -> Trouble {
         ErrorClass::Server | ErrorClass::Timeout | ErrorClass::Transport => Trouble::Unsettled,
     }
 }
+
+#[cfg(test)]
+mod tests;

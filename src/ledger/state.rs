@@ -659,3 +659,63 @@ pub enum ReplayError {
         what: &'static str,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::testing::{run_ended, run_started};
+
+    fn entry(seq: u64, epoch: u64, event: Event) -> Entry {
+        Entry {
+            v: ENTRY_VERSION,
+            seq,
+            at: "2022-06-13T04:00:00Z".parse().unwrap(),
+            epoch,
+            writer: "w".to_owned(),
+            nonce: seq.to_string(),
+            events: vec![event],
+        }
+    }
+
+    fn acting() -> Event {
+        Event::Acting { command: "run".to_owned(), version: "1".to_owned() }
+    }
+
+    fn misfits(error: &Result<(), ReplayError>) -> bool {
+        matches!(error, Err(ReplayError::Misfit { .. }))
+    }
+
+    #[test]
+    fn epochs_only_ever_rise() {
+        let mut state = State::default();
+        assert!(misfits(&state.apply(&entry(1, 0, acting()))));
+        state.apply(&entry(1, 1, acting())).unwrap();
+        assert!(misfits(&state.clone().apply(&entry(2, 1, acting()))));
+        state.apply(&entry(2, 2, acting())).unwrap();
+        state.apply(&entry(3, 1, Event::Left {})).unwrap();
+        assert!(state.acting.writer.is_some(), "an older epoch leaves nothing");
+        state.apply(&entry(4, 2, Event::Left {})).unwrap();
+        assert_eq!(state.acting.writer, None);
+    }
+
+    #[test]
+    fn an_event_of_another_run_does_not_fit_the_one_in_progress() {
+        let mut state = State::default();
+        state.apply(&entry(1, 1, run_started(1))).unwrap();
+        assert!(misfits(&state.clone().apply(&entry(2, 1, run_started(2)))));
+        let other = run_ended(2, RunOutcome::Failed);
+        assert!(misfits(&state.clone().apply(&entry(2, 1, other))));
+        state.apply(&entry(2, 1, run_ended(1, RunOutcome::Failed))).unwrap();
+        assert!(state.active_run().is_none());
+    }
+
+    #[test]
+    fn entries_come_in_order_without_a_gap() {
+        let mut state = State::default();
+        let gap = state.apply(&entry(2, 0, acting()));
+        assert_eq!(gap, Err(ReplayError::Gap { expected: 1, found: 2 }));
+        state.apply(&entry(1, 1, acting())).unwrap();
+        let again = state.apply(&entry(1, 1, acting()));
+        assert_eq!(again, Err(ReplayError::Gap { expected: 2, found: 1 }));
+    }
+}

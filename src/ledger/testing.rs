@@ -105,7 +105,7 @@ fn run_id(day: u32) -> String {
     format!("liberator/{}/1", date(day))
 }
 
-fn run_started(day: u32) -> Event {
+pub(super) fn run_started(day: u32) -> Event {
     Event::RunStarted {
         run: run_id(day),
         dataset: "liberator".to_owned(),
@@ -122,7 +122,7 @@ fn run_started(day: u32) -> Event {
     }
 }
 
-fn run_ended(day: u32, outcome: RunOutcome) -> Event {
+pub(super) fn run_ended(day: u32, outcome: RunOutcome) -> Event {
     Event::RunEnded {
         run: run_id(day),
         outcome,
