@@ -413,3 +413,33 @@ pub enum HoldStep {
     /// The rule was seen enabled.
     Enabled,
 }
+
+impl Event {
+    /// The run that it is about.
+    #[must_use]
+    pub fn run(&self) -> Option<&str> {
+        match self {
+            Self::RunStarted { run, .. }
+            | Self::LoadIntended { run, .. }
+            | Self::LoadSubmitted { run, .. }
+            | Self::StopIntended { run, .. }
+            | Self::StageEnded { run, .. }
+            | Self::PublishIntended { run, .. }
+            | Self::PublishFound { run, .. }
+            | Self::RunEnded { run, .. } => Some(run),
+            Self::Acting { .. }
+            | Self::Left {}
+            | Self::Scanned { .. }
+            | Self::Passed { .. }
+            | Self::Requested { .. }
+            | Self::RequestDone { .. }
+            | Self::HoldIntended { .. }
+            | Self::HoldMoved { .. }
+            | Self::HoldClosed { .. }
+            | Self::LiveDumpSwept { .. }
+            | Self::LiveDriveIntended { .. }
+            | Self::LiveDriveSubmitted { .. }
+            | Self::LoadsOverlapped { .. } => None,
+        }
+    }
+}

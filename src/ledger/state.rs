@@ -286,6 +286,12 @@ impl State {
     fn apply_event(&mut self, entry: &Entry, event: &Event) -> Result<(), ReplayError> {
         match event {
             Event::Acting { .. } => {
+                if entry.epoch <= self.acting.epoch {
+                    return Err(ReplayError::Misfit {
+                        seq: entry.seq,
+                        what: "an epoch that is not newer than the last",
+                    });
+                }
                 self.acting = Acting {
                     epoch: entry.epoch,
                     writer: Some(entry.writer.clone()),
@@ -399,6 +405,9 @@ impl State {
         let Some(run) = self.runs.iter_mut().rev().find(|run| run.is_active()) else {
             return Err(misfit("no run is in progress"));
         };
+        if event.run() != Some(run.id.as_str()) {
+            return Err(misfit("it is about a run that is not in progress"));
+        }
         match event {
             Event::LoadIntended { task, .. } => {
                 run.load = Some(LoadRecord {
@@ -652,4 +661,64 @@ pub enum ReplayError {
         /// Why.
         what: &'static str,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::testing::{run_ended, run_started};
+
+    fn entry(seq: u64, epoch: u64, event: Event) -> Entry {
+        Entry {
+            v: ENTRY_VERSION,
+            seq,
+            at: "2022-06-13T04:00:00Z".parse().unwrap(),
+            epoch,
+            writer: "w".to_owned(),
+            nonce: seq.to_string(),
+            events: vec![event],
+        }
+    }
+
+    fn acting() -> Event {
+        Event::Acting { command: "run".to_owned(), version: "1".to_owned() }
+    }
+
+    fn misfits(error: &Result<(), ReplayError>) -> bool {
+        matches!(error, Err(ReplayError::Misfit { .. }))
+    }
+
+    #[test]
+    fn epochs_only_ever_rise() {
+        let mut state = State::default();
+        assert!(misfits(&state.apply(&entry(1, 0, acting()))));
+        state.apply(&entry(1, 1, acting())).unwrap();
+        assert!(misfits(&state.clone().apply(&entry(2, 1, acting()))));
+        state.apply(&entry(2, 2, acting())).unwrap();
+        state.apply(&entry(3, 1, Event::Left {})).unwrap();
+        assert!(state.acting.writer.is_some(), "an older epoch leaves nothing");
+        state.apply(&entry(4, 2, Event::Left {})).unwrap();
+        assert_eq!(state.acting.writer, None);
+    }
+
+    #[test]
+    fn an_event_of_another_run_does_not_fit_the_one_in_progress() {
+        let mut state = State::default();
+        state.apply(&entry(1, 1, run_started(1))).unwrap();
+        assert!(misfits(&state.clone().apply(&entry(2, 1, run_started(2)))));
+        let other = run_ended(2, RunOutcome::Failed);
+        assert!(misfits(&state.clone().apply(&entry(2, 1, other))));
+        state.apply(&entry(2, 1, run_ended(1, RunOutcome::Failed))).unwrap();
+        assert!(state.active_run().is_none());
+    }
+
+    #[test]
+    fn entries_come_in_order_without_a_gap() {
+        let mut state = State::default();
+        let gap = state.apply(&entry(2, 0, acting()));
+        assert_eq!(gap, Err(ReplayError::Gap { expected: 1, found: 2 }));
+        state.apply(&entry(1, 1, acting())).unwrap();
+        let again = state.apply(&entry(1, 1, acting()));
+        assert_eq!(again, Err(ReplayError::Gap { expected: 2, found: 1 }));
+    }
 }
