@@ -107,15 +107,12 @@ fn resolve(value: &Value, path: &[String]) -> KeyPath {
     let mut resolved = KeyPath::root();
     for part in path {
         let list = here.and_then(Value::as_array);
-        match (list, part.parse::<usize>()) {
-            (Some(list), Ok(index)) => {
-                resolved = resolved.index(index);
-                here = list.get(index);
-            }
-            _ => {
-                resolved = resolved.key(part);
-                here = here.and_then(Value::as_dict).and_then(|table| table.get(part));
-            }
+        if let (Some(list), Ok(index)) = (list, part.parse::<usize>()) {
+            resolved = resolved.index(index);
+            here = list.get(index);
+        } else {
+            resolved = resolved.key(part);
+            here = here.and_then(Value::as_dict).and_then(|table| table.get(part));
         }
     }
     resolved
@@ -148,6 +145,7 @@ fn remove(value: &mut Value, path: &KeyPath) {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "figment's own words do for the rare kinds")]
 fn explain(error: &Error, path: &KeyPath, report: &mut Report) {
     match &error.kind {
         Kind::UnknownField(name, known) => {
@@ -155,9 +153,12 @@ fn explain(error: &Error, path: &KeyPath, report: &mut Report) {
             report.wrong_key(path, message, Some(help));
         }
         Kind::UnknownVariant(found, known) => {
-            let message = format!("found `{found}`, expected one of {}", list_of(known.iter().copied()));
+            let message =
+                format!("found `{found}`, expected one of {}", list_of(known.iter().copied()));
             match closest(found, known.iter().copied()) {
-                Some(guess) => report.error_with_help(path, message, format!("did you mean `{guess}`?")),
+                Some(guess) => {
+                    report.error_with_help(path, message, format!("did you mean `{guess}`?"));
+                }
                 None => report.error(path, message),
             }
         }
@@ -178,6 +179,7 @@ fn unknown_key(name: &str, known: &[&'static str]) -> (String, String) {
 }
 
 /// What was found, in the words of TOML.
+#[expect(clippy::wildcard_enum_match_arm, reason = "TOML has no values of the other kinds")]
 fn name(found: &Actual) -> String {
     match found {
         Actual::Bool(flag) => format!("`{flag}`"),

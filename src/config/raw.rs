@@ -5,12 +5,15 @@
 //! The JSON schema is made from these types: their comments are what an editor shows.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use glob::Pattern;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::settings::{Arrival, HoldPolicy, LedgerUrl, Mode, Order, OtherName, Verify};
 use super::words::{
@@ -22,11 +25,58 @@ use crate::domain::DateFormat;
 
 mod unions;
 
+/// Makes structs that are read from tables only: what serde derives would also take a list
+/// for the fields in their order, and `[[aws]]` with it.
+macro_rules! from_tables_only {
+    ($($name:ident),+ $(,)?) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct TableVisitor;
+
+                impl<'de> Visitor<'de> for TableVisitor {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a table")
+                    }
+
+                    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<$name, A::Error> {
+                        $name::deserialize(MapAccessDeserializer::new(table))
+                    }
+                }
+
+                deserializer.deserialize_any(TableVisitor)
+            }
+        }
+    )+};
+}
+
+from_tables_only!(
+    Raw,
+    Aws,
+    Ledger,
+    ScanTimes,
+    Http,
+    Dataset,
+    Calendar,
+    Entry,
+    Landing,
+    RawSource,
+    Window,
+    Backfill,
+    Load,
+    InlineNetwork,
+    Export,
+    Publish,
+    Trigger,
+    DeadManSchedule
+);
+
 pub(super) use unions::{Dates, DeadMan, Expect, Network, Size};
 
 /// The configuration of gapmend.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 #[schemars(rename = "Configuration")]
 pub(super) struct Raw {
     /// The account and region that gapmend works in.
@@ -43,7 +93,7 @@ pub(super) struct Raw {
 
 /// The account and region that gapmend works in.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct Aws {
     /// The region of everything. Required.
     pub(super) region: Option<Written<Region>>,
@@ -51,13 +101,13 @@ pub(super) struct Aws {
     pub(super) account_id: Option<Written<AccountId>>,
     /// Requests at once, over all services.
     pub(super) max_in_flight: Option<Whole<1, 64>>,
-    /// The address of an emulator; leave it out for the real AWS. The variable AWS_ENDPOINT_URL works too.
+    /// The address of an emulator; leave it out for the real AWS. The variable `AWS_ENDPOINT_URL` works too.
     pub(super) endpoint_url: Option<Written<Endpoint>>,
 }
 
 /// Where the record of decisions and deeds is kept.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct Ledger {
     /// `file:///directory` or `s3://bucket/prefix`. Never a landing bucket: any write there fires the live ingestion.
     pub(super) url: Option<Written<LedgerUrl>>,
@@ -65,7 +115,7 @@ pub(super) struct Ledger {
 
 /// When everything is looked at.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 #[schemars(rename = "Schedule")]
 pub(super) struct ScanTimes {
     /// A cron expression of five fields, or six with seconds first; at most once on each local date.
@@ -76,7 +126,7 @@ pub(super) struct ScanTimes {
 
 /// The read-only web server: metrics, health, status page.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct Http {
     /// The address and port to listen on.
     pub(super) listen: Option<Written<Listen>>,
@@ -84,7 +134,7 @@ pub(super) struct Http {
 
 /// One feed.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct Dataset {
     /// `observe` starts and changes nothing, whoever asks; `allowlist` heals the dates in `backfill.allow`; `auto` heals every date that is not denied.
     pub(super) mode: Option<Written<Mode>>,
@@ -110,7 +160,7 @@ pub(super) struct Dataset {
 
 /// Which dates are expected, and by when.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct Calendar {
     /// `daily`, `weekdays`, or a list of days such as `["sat", "sun"]`.
     pub(super) expect: Option<Expect>,
@@ -126,7 +176,7 @@ pub(super) struct Calendar {
 
 /// Some dates, and why.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct Entry {
     /// Dates and inclusive ranges: `["2022-06-01", "2022-06-10..2022-06-20"]`. Required.
     pub(super) dates: Option<Dates>,
@@ -142,7 +192,7 @@ pub(super) struct Entry {
 
 /// Where the dumps land.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct Landing {
     /// The bucket that the live rule watches. Required.
     pub(super) bucket: Option<Written<Bucket>>,
@@ -160,7 +210,7 @@ pub(super) struct Landing {
 
 /// A Glue database, or a part of one, that must have each date.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct RawSource {
     /// The Glue database. Required.
     pub(super) database: Option<Written<Text>>,
@@ -178,7 +228,7 @@ pub(super) struct RawSource {
 
 /// Which dates are looked at.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct Window {
     /// The first date looked at; without it, `lookback_days` before today.
     pub(super) from: Option<Written<NaiveDate>>,
@@ -194,7 +244,7 @@ pub(super) struct Window {
 
 /// What is healed, and how eagerly.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct Backfill {
     /// `newest_first` or `oldest_first`.
     pub(super) order: Option<Written<Order>>,
@@ -220,7 +270,7 @@ pub(super) struct Backfill {
 
 /// The ECS task that loads a date.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct Load {
     /// The ECS cluster. Required.
     pub(super) cluster: Option<Written<Text>>,
@@ -252,7 +302,7 @@ pub(super) struct Load {
 
 /// Where the task runs.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 #[schemars(rename = "InlineNetwork")]
 pub(super) struct InlineNetwork {
     /// At least one.
@@ -267,7 +317,7 @@ pub(super) struct InlineNetwork {
 
 /// The RDS snapshot and its export.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct Export {
     /// The id of a date's snapshot, and of its export. Required.
     pub(super) snapshot_id: Option<Written<DateFormat>>,
@@ -283,7 +333,7 @@ pub(super) struct Export {
 
 /// The Glue workflow that carries an export into raw.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct Publish {
     /// The backdated workflow. Required.
     pub(super) workflow: Option<Written<Text>>,
@@ -303,7 +353,7 @@ pub(super) struct Publish {
 
 /// The event rule that fires the live run.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct Trigger {
     /// The rule's name. Required.
     pub(super) rule: Option<Written<Text>>,
@@ -327,7 +377,7 @@ pub(super) struct Trigger {
 
 /// The schedule that enables the rule when nobody of ours does any more.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub(super) struct DeadManSchedule {
     /// The schedule group. Required.
     pub(super) group: Option<Written<Text>>,

@@ -5,9 +5,9 @@
 //! said in the descriptions and checked by `load`.
 
 use figment::value::{Dict, Value};
+use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
-use schemars::Schema;
 
 use super::gather::canonical;
 use super::layers::default_values;
@@ -48,9 +48,8 @@ impl Transform for WithoutNull {
         if let Some(serde_json::Value::Array(choices)) = object.get_mut("enum") {
             choices.retain(|choice| !choice.is_null());
         }
-        let is_null = |schema: &serde_json::Value| {
-            schema.get("type").is_some_and(|kind| kind == "null")
-        };
+        let is_null =
+            |schema: &serde_json::Value| schema.get("type").is_some_and(|kind| kind == "null");
         if let Some(serde_json::Value::Array(choices)) = object.get_mut("anyOf") {
             choices.retain(|choice| !is_null(choice));
             if let [serde_json::Value::Object(only)] = choices.as_slice() {

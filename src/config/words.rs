@@ -22,7 +22,7 @@ use Refusal::{Because, NotThis};
 const TEXT_LIMIT_CHARS: usize = 2048;
 
 /// Nothing here takes longer; it also catches `15M`, which means fifteen months.
-const DURATION_LIMIT: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+const DURATION_LIMIT: Duration = Duration::from_hours(31 * 24);
 
 /// A range of more days than this is a slip in a year.
 const SPAN_LIMIT_DAYS: i64 = 3660;
@@ -195,7 +195,11 @@ impl FromText for Pattern {
             return Err(NotThis);
         }
         Self::new(text).map_err(|error| {
-            Because(format!("`{text}` is no shell pattern: {} at character {}", error.msg, error.pos + 1))
+            Because(format!(
+                "`{text}` is no shell pattern: {} at character {}",
+                error.msg,
+                error.pos + 1
+            ))
         })
     }
 }

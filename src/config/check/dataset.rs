@@ -18,7 +18,6 @@ use crate::config::written::{FromText as _, Written};
 use crate::domain::{DateFormat, Network};
 
 /// What a key of that kind holds, for the message when it is missing.
-const NAME: &str = "a name";
 const FORMAT: &str = "a text with strftime letters that names a whole day";
 const DURATION: &str = "a duration such as \"15m\"";
 const NUMBER: &str = "a whole number";
@@ -122,9 +121,14 @@ fn sources(
 }
 
 fn source(raw: raw::RawSource, at: &KeyPath, report: &mut Report) -> Option<RawSource> {
-    let database = report.need(raw.database, at, "database", NAME);
+    let database = report.need(raw.database, at, "database", "the Glue database");
     let tables = need_some(raw.tables, at, "tables", Pattern::EXPECTED, report);
-    let partition_key = report.need(raw.partition_key, at, "partition_key", NAME);
+    let partition_key = report.need(
+        raw.partition_key,
+        at,
+        "partition_key",
+        "the partition key that holds the date",
+    );
     let partition_format = report.need(raw.partition_format, at, "partition_format", FORMAT);
     Some(RawSource {
         database: database?.into_text(),
@@ -176,10 +180,12 @@ fn backfill(raw: raw::Backfill, at: &KeyPath, report: &mut Report) -> Option<Bac
 }
 
 fn load(raw: raw::Load, at: &KeyPath, report: &mut Report) -> Option<Load> {
-    let cluster = report.need(raw.cluster, at, "cluster", NAME);
-    let task_definition = report.need(raw.task_definition, at, "task_definition", NAME);
-    let container = report.need(raw.container, at, "container", NAME);
-    let date_variable = report.need(raw.date_variable, at, "date_variable", NAME);
+    let cluster = report.need(raw.cluster, at, "cluster", "the ECS cluster");
+    let task_definition =
+        report.need(raw.task_definition, at, "task_definition", "the task definition's family");
+    let container = report.need(raw.container, at, "container", "the name of the container");
+    let date_variable =
+        report.need(raw.date_variable, at, "date_variable", "the variable that carries the date");
     let date_format = report.need(raw.date_format, at, "date_format", FORMAT);
     let dump_key = report.need(raw.dump_key, at, "dump_key", FORMAT);
     let other_name = report.need(raw.other_name, at, "other_name", "what to do");
@@ -238,8 +244,13 @@ fn export(raw: raw::Export, at: &KeyPath, report: &mut Report) -> Option<ExportS
 }
 
 fn publish(raw: raw::Publish, at: &KeyPath, report: &mut Report) -> Option<PublishSettings> {
-    let workflow = report.need(raw.workflow, at, "workflow", NAME);
-    let date_property = report.need(raw.date_property, at, "date_property", NAME);
+    let workflow = report.need(raw.workflow, at, "workflow", "the backdated workflow");
+    let date_property = report.need(
+        raw.date_property,
+        at,
+        "date_property",
+        "the run property that carries the date",
+    );
     let date_format: Option<Written<DateFormat>> =
         report.need(raw.date_format, at, "date_format", FORMAT);
     let start_within = report.need(raw.start_within, at, "start_within", DURATION);
@@ -257,8 +268,8 @@ fn publish(raw: raw::Publish, at: &KeyPath, report: &mut Report) -> Option<Publi
 }
 
 fn trigger(raw: raw::Trigger, at: &KeyPath, report: &mut Report) -> Option<TriggerSettings> {
-    let rule = report.need(raw.rule, at, "rule", NAME);
-    let event_bus = report.need(raw.event_bus, at, "event_bus", NAME);
+    let rule = report.need(raw.rule, at, "rule", "the name of the event rule");
+    let event_bus = report.need(raw.event_bus, at, "event_bus", "the name of its bus");
     let arrival = report.need(raw.arrival, at, "arrival", "when the live dump lands");
     let hold = report.need(raw.hold, at, "hold", "when to hold");
     let propagation = report.need(raw.propagation, at, "propagation", DURATION);

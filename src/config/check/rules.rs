@@ -49,11 +49,12 @@ fn old_enough_for_the_live_workflow(dataset: &Dataset, at: &KeyPath, report: &mu
     let Some(min_age_days) = dataset.window.min_age_days.map(|days| days.0) else { return };
     if live.is_some() && min_age_days < LIVE_REACH_DAYS {
         let message = format!(
-            "{min_age_days} is too young where publish.live_workflow is set: the live workflow \
-             takes in the landing files of the last days by itself, so a younger date would be \
-             in raw twice; expected {LIVE_REACH_DAYS} or more"
+            "{min_age_days} is too young where publish.live_workflow is set; \
+             expected {LIVE_REACH_DAYS} or more"
         );
-        report.error(&at.key("window").key("min_age_days"), message);
+        let help = "the live workflow takes in the landing files of the last days by itself, \
+                    so a younger date would be in raw twice";
+        report.error_with_help(&at.key("window").key("min_age_days"), message, help);
     }
 }
 
@@ -68,11 +69,15 @@ fn begins_in_the_past(dataset: &Dataset, at: &KeyPath, today: NaiveDate, report:
 fn network_has_a_trigger(dataset: &Dataset, at: &KeyPath, report: &mut Report) {
     let from_trigger = matches!(dataset.load.network, Some(Network::FromTrigger));
     if from_trigger && dataset.trigger.is_none() && !report.is_spoiled(&at.key("trigger")) {
+        let help = format!(
+            "add [{}] with `rule`, or write the network as a table with `subnets` and \
+             `security_groups`",
+            at.key("trigger")
+        );
         report.error_with_help(
             &at.key("load").key("network"),
             "\"from_trigger\" needs a rule to take it from, and there is no trigger section",
-            "add [datasets.NAME.trigger] with `rule`, or write the network as a table \
-             with `subnets` and `security_groups`",
+            help,
         );
     }
 }
@@ -120,10 +125,10 @@ fn ledger_is_elsewhere(raw: &Raw, report: &mut Report) {
     for (name, dataset) in &raw.datasets {
         if dataset.landing.bucket.as_ref().is_some_and(|landing| landing.0.0 == *bucket) {
             let message = format!(
-                "`{bucket}` is the landing bucket of dataset `{name}`; any write there fires \
-                 the live ingestion, so the ledger must be in another bucket"
+                "`{bucket}` is the landing bucket of dataset `{name}`; expected another bucket"
             );
-            report.error(&KeyPath::of(["ledger", "url"]), message);
+            let help = "any write to a landing bucket fires the live ingestion";
+            report.error_with_help(&KeyPath::of(["ledger", "url"]), message, help);
         }
     }
 }

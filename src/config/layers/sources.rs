@@ -188,7 +188,8 @@ fn key_place_in(file: &Path, text: &str, span: Range<usize>) -> Place {
     let end = span.end;
     let place = place_in(file, text, span);
     let Place::Line { file, line, column, text: shown, width } = place else { return place };
-    let start_of_line = text.get(..end).map_or(0, |before| before.rfind('\n').map_or(0, |at| at + 1));
+    let start_of_line =
+        text.get(..end).map_or(0, |before| before.rfind('\n').map_or(0, |at| at + 1));
     let through_key = text.get(start_of_line..end).unwrap_or_default();
     let has_value = shown.get(through_key.len()..).is_some_and(|rest| rest.contains('='));
     let text = if has_value { format!("{through_key} = …") } else { shown };
@@ -220,7 +221,8 @@ fn floor(text: &str, at: usize) -> usize {
 /// No key of ours holds a secret, but people paste them into the wrong file, and messages
 /// end up in tickets.
 fn masked(line: &str) -> String {
-    const SECRETS: [&str; 6] = ["secret", "password", "passwd", "token", "credential", "access_key"];
+    const SECRETS: [&str; 6] =
+        ["secret", "password", "passwd", "token", "credential", "access_key"];
     let lower = line.to_lowercase();
     let with_userinfo = line.split("://").nth(1).is_some_and(|rest| rest.contains('@'));
     if with_userinfo || SECRETS.iter().any(|word| lower.contains(word)) {

@@ -33,8 +33,8 @@ fn leaves(value: &Json, path: &str, found: &mut BTreeMap<String, Json>) {
                 leaves(value, &format!("{path}.{key}"), found);
             }
         }
-        leaf => {
-            found.insert(path.to_owned(), leaf.clone());
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+            found.insert(path.to_owned(), value.clone());
         }
     }
 }
@@ -76,7 +76,8 @@ fn the_reference_has_every_key() {
     let mut keys = Vec::new();
     schema_keys(&schema(), &mut keys);
     for key in keys {
-        let written = [format!("{key} ="), format!("{key}."), format!(".{key}]"), format!("[{key}")];
+        let written =
+            [format!("{key} ="), format!("{key}."), format!(".{key}]"), format!("[{key}")];
         assert!(written.iter().any(|form| text.contains(form)), "default.toml lacks `{key}`");
     }
 }
@@ -122,7 +123,7 @@ fn production_loads_as_it_is_and_only_observes() {
     assert!(!liberator.raw["parking"].selects("liberator_fpn_payments"));
     assert!(liberator.raw["env-enforcement"].selects("liberator_fpn_payments"));
     assert_eq!(liberator.calendar.expect.len(), 7);
-    assert_eq!(liberator.load.expected, Duration::from_secs(3 * 60 * 60));
+    assert_eq!(liberator.load.expected, Duration::from_hours(3));
     let day = "2026-07-14".parse().unwrap();
     assert_eq!(liberator.load.dump_key.render(day), "liberator_dump_20260714.zip");
 }

@@ -11,7 +11,7 @@ use crate::config::written::FromText;
 use crate::domain::DateSpan;
 
 fn a_date() -> impl Strategy<Value = NaiveDate> {
-    (0_u64..36_000).prop_map(|days| "2000-01-01".parse::<NaiveDate>().unwrap() + Days::new(days))
+    (0_u64..33_000).prop_map(|days| "2000-01-01".parse::<NaiveDate>().unwrap() + Days::new(days))
 }
 
 fn read<T: FromText>(text: &str) -> Option<T> {
@@ -33,21 +33,56 @@ fn a_damaged_configuration() -> impl Strategy<Value = String> {
 /// A key of the configuration with any value.
 fn an_odd_line() -> impl Strategy<Value = String> {
     let keys = prop::sample::select(vec![
-        "aws", "aws.region", "aws.max_in_flight", "ledger", "ledger.url", "schedule.scan",
-        "schedule.timezone", "http.listen", "datasets", "datasets.x", "datasets.x.mode",
-        "datasets.x.calendar.expect", "datasets.x.calendar.except.a", "datasets.x.landing.keys",
-        "datasets.x.raw", "datasets.x.raw.a.tables", "datasets.x.load.network",
-        "datasets.x.trigger.dead_man", "datasets.x.backfill.hours", "datasets.x.window.from",
+        "aws",
+        "aws.region",
+        "aws.max_in_flight",
+        "ledger",
+        "ledger.url",
+        "schedule.scan",
+        "schedule.timezone",
+        "http.listen",
+        "datasets",
+        "datasets.x",
+        "datasets.x.mode",
+        "datasets.x.calendar.expect",
+        "datasets.x.calendar.except.a",
+        "datasets.x.landing.keys",
+        "datasets.x.raw",
+        "datasets.x.raw.a.tables",
+        "datasets.x.load.network",
+        "datasets.x.trigger.dead_man",
+        "datasets.x.backfill.hours",
+        "datasets.x.window.from",
     ]);
     let values = prop::sample::select(vec![
-        "1", "-1", "99999999999999999", "1.5", "nan", "true", "\"\"", "\"x\"", "\"none\"", "[]",
-        "[1, \"a\", [], {}]", "{}", "{ a = 1 }", "2022-06-01", "1979-05-27T07:32:00Z", "07:32:00",
-        "\"* * * * *\"", "\"%\"", "\"2022-06-02..2022-06-01\"", "\"99999999999999999y\"",
+        "1",
+        "-1",
+        "99999999999999999",
+        "1.5",
+        "nan",
+        "true",
+        "\"\"",
+        "\"x\"",
+        "\"none\"",
+        "[]",
+        "[1, \"a\", [], {}]",
+        "{}",
+        "{ a = 1 }",
+        "2022-06-01",
+        "1979-05-27T07:32:00Z",
+        "07:32:00",
+        "\"* * * * *\"",
+        "\"%\"",
+        "\"2022-06-02..2022-06-01\"",
+        "\"99999999999999999y\"",
     ]);
     (keys, values).prop_map(|(key, value)| format!("{key} = {value}"))
 }
 
 proptest! {
+    // Each case loads a whole configuration.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn any_text_gets_an_answer(text in "\\PC*|[\\[\\]\\.=\"a-z0-9 \n{},#'-]{0,200}") {
         let _ = complaints(&text);
@@ -72,14 +107,6 @@ proptest! {
     }
 
     #[test]
-    fn a_range_reads_back_as_it_was_written(from in a_date(), length in 0_u64..3000) {
-        let span = DateSpan::new(from, from + Days::new(length)).unwrap();
-        prop_assert_eq!(read::<DateSpan>(&span.to_string()), Some(span));
-        let reversed = format!("{}..{}", span.to, span.from);
-        prop_assert_eq!(read::<DateSpan>(&reversed).is_some(), length == 0);
-    }
-
-    #[test]
     fn a_date_reads_back_from_text_and_from_toml_s_own(date in a_date()) {
         prop_assert_eq!(read::<NaiveDate>(&date.to_string()), Some(date));
         let text = small_and(&format!(
@@ -87,6 +114,17 @@ proptest! {
         ));
         let dataset = dataset(&text);
         prop_assert_eq!(&dataset.backfill.deny["a"].dates, &vec![DateSpan::day(date)]);
+    }
+
+}
+
+proptest! {
+    #[test]
+    fn a_range_reads_back_as_it_was_written(from in a_date(), length in 0_u64..3000) {
+        let span = DateSpan::new(from, from + Days::new(length)).unwrap();
+        prop_assert_eq!(read::<DateSpan>(&span.to_string()), Some(span));
+        let reversed = format!("{}..{}", span.to, span.from);
+        prop_assert_eq!(read::<DateSpan>(&reversed).is_some(), length == 0);
     }
 
     #[test]

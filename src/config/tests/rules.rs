@@ -9,14 +9,32 @@ fn a_date_the_live_workflow_would_take_in_too_is_refused() {
     let young = "[datasets.demo.window]\nmin_age_days = 5\n";
     let live = "[datasets.demo.publish]\nworkflow = \"w\"\nlive_workflow = \"live\"\n";
     assert!(keys(&small_and(young)).is_empty());
-    insta::assert_snapshot!(complaints(&small_and(&format!("{young}{live}"))));
+    insta::assert_snapshot!(complaints(&small_and(&format!("{young}{live}"))), @r"
+    error: datasets.demo.window.min_age_days: 5 is too young where publish.live_workflow is set; expected 6 or more
+       --> gapmend.toml:26:16
+        |
+     26 | min_age_days = 5
+        |                ^
+        = help: the live workflow takes in the landing files of the last days by itself, so a younger date would be in raw twice
+
+    the configuration has 1 problem
+    ");
     assert!(keys(&small_and(&format!("{}{live}", young.replace('5', "6")))).is_empty());
 }
 
 #[test]
 fn the_ledger_is_never_in_a_landing_bucket() {
     let text = small_and("[ledger]\nurl = \"s3://demo-landing/gapmend\"");
-    insta::assert_snapshot!(complaints(&text));
+    insta::assert_snapshot!(complaints(&text), @r#"
+    error: ledger.url: `demo-landing` is the landing bucket of dataset `demo`; expected another bucket
+       --> gapmend.toml:26:7
+        |
+     26 | url = "s3://demo-landing/gapmend"
+        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        = help: any write to a landing bucket fires the live ingestion
+
+    the configuration has 1 problem
+    "#);
     assert!(keys(&small_and("[ledger]\nurl = \"s3://demo-ledger/gapmend\"")).is_empty());
 }
 
@@ -26,7 +44,9 @@ fn the_waits_fit_into_the_hold_and_the_hold_before_the_dead_man() {
     assert!(with("").is_empty());
     assert_eq!(
         with("max_hold = \"17m\""),
-        ["datasets.demo.trigger.max_hold: 17m is not longer than propagation and settle together, 17m"]
+        [
+            "datasets.demo.trigger.max_hold: 17m is not longer than propagation and settle together, 17m"
+        ]
     );
     assert_eq!(
         with("max_hold = \"2h\""),
@@ -47,7 +67,10 @@ fn an_accepted_risk_still_needs_waits_that_fit() {
 fn holding_without_a_dead_man_is_a_warning_until_it_is_certain() {
     let acting = |more: &str| {
         let text = small_and(more);
-        text.replace("[datasets.demo.landing]", "[datasets.demo]\nmode = \"auto\"\n[datasets.demo.landing]")
+        text.replace(
+            "[datasets.demo.landing]",
+            "[datasets.demo]\nmode = \"auto\"\n[datasets.demo.landing]",
+        )
     };
     assert!(keys(SMALL).is_empty(), "observe never holds");
     assert_eq!(
@@ -65,7 +88,8 @@ fn holding_without_a_dead_man_is_a_warning_until_it_is_certain() {
 
 #[test]
 fn staging_is_refused_where_nothing_is_ever_held() {
-    let text = small_and("hold = \"never\"").replace("container =", "other_name = \"stage\"\ncontainer =");
+    let text =
+        small_and("hold = \"never\"").replace("container =", "other_name = \"stage\"\ncontainer =");
     assert_eq!(keys(&text).len(), 1);
     assert!(keys(&text)[0].starts_with("datasets.demo.load.other_name: \"stage\" writes"));
 }
@@ -73,7 +97,16 @@ fn staging_is_refused_where_nothing_is_ever_held() {
 #[test]
 fn the_network_comes_from_a_trigger_that_exists() {
     let without = small_but("[datasets.demo.trigger]\nrule = \"landed\"\n", "");
-    insta::assert_snapshot!(complaints(&without));
+    insta::assert_snapshot!(complaints(&without), @r#"
+    error: datasets.demo.load.network: "from_trigger" needs a rule to take it from, and there is no trigger section
+       --> gapmend.toml:16:16
+        |
+     16 | [datasets.demo.load]
+        |                ^^^^
+        = help: add [datasets.demo.trigger] with `rule`, or write the network as a table with `subnets` and `security_groups`
+
+    the configuration has 1 problem
+    "#);
     let inline = without.replace(
         "container =",
         "network = { subnets = [\"subnet-1\"], security_groups = [\"sg-1\"] }\ncontainer =",
@@ -86,7 +119,8 @@ fn the_network_comes_from_a_trigger_that_exists() {
 
 #[test]
 fn a_broken_trigger_is_not_reported_as_an_absent_one() {
-    let text = small_but("[datasets.demo.trigger]\nrule = \"landed\"\n", "[datasets.demo]\ntrigger = 3\n");
+    let text =
+        small_but("[datasets.demo.trigger]\nrule = \"landed\"\n", "[datasets.demo]\ntrigger = 3\n");
     assert_eq!(keys(&text), ["datasets.demo.trigger: found the number `3`, expected a table"]);
 }
 
@@ -129,14 +163,12 @@ fn a_dataset_is_named_in_small_letters() {
 fn entries_have_dates_and_a_reason_and_waived_ones_an_owner() {
     let entry = |line: &str| keys(&small_and(&format!("[datasets.demo.backfill]\n{line}")));
     assert!(entry("allow.a = { dates = 2022-06-01, reason = \"r\" }").is_empty());
-    assert_eq!(
-        entry("deny.a = { owner = \"o\" }").len(),
-        2,
-        "both dates and reason are missing"
-    );
+    assert_eq!(entry("deny.a = { owner = \"o\" }").len(), 2, "both dates and reason are missing");
     assert_eq!(
         entry("waive.a = { dates = \"2022-06-01\", reason = \"r\" }"),
-        ["datasets.demo.backfill.waive.a.owner: missing; expected who answers for doing without this data"]
+        [
+            "datasets.demo.backfill.waive.a.owner: missing; expected who answers for doing without this data"
+        ]
     );
     assert!(entry("freeze.a = { dates = [], reason = \"r\" }")[0].contains("dates: empty"));
 }
@@ -164,7 +196,10 @@ fn a_task_that_reads_a_name_no_dump_has_is_a_warning() {
 #[test]
 fn without_a_dataset_there_is_nothing_to_do() {
     let text = "[aws]\nregion = \"eu-west-2\"\naccount_id = \"111122223333\"\n";
-    assert_eq!(keys(text), ["datasets: missing; expected at least one table such as [datasets.NAME]"]);
+    assert_eq!(
+        keys(text),
+        ["datasets: missing; expected at least one table such as [datasets.NAME]"]
+    );
 }
 
 #[test]
