@@ -617,10 +617,16 @@ impl<'a> DatasetView<'a> {
     /// The failed runs of a date that still count: those since it was last forgiven.
     #[must_use]
     pub fn counted_failures(&self, date: NaiveDate) -> Vec<&'a Run> {
-        let forgiven = self.state.and_then(|state| state.forgiven.get(&date)).copied();
+        let forgiven = self.forgiven_at(date);
         self.runs_of(date)
             .filter(|run| run.failed() && forgiven.is_none_or(|at| run.started_at > at))
             .collect()
+    }
+
+    /// When the date's attempts were last forgiven.
+    #[must_use]
+    pub fn forgiven_at(&self, date: NaiveDate) -> Option<DateTime<Utc>> {
+        self.state.and_then(|state| state.forgiven.get(&date)).copied()
     }
 
     /// Who asked for the date by name, if somebody did.

@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 
 pub use confirm::confirm;
+pub(crate) use scan::count_partitions;
 pub use scan::{ScanScope, scan};
 pub use watch::watch;
 pub use zip_tail::{ZipMemory, judge_bytes};

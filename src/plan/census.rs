@@ -400,10 +400,12 @@ impl<'a> Judge<'a> {
     /// A date's export id can be used once (H21): one that did not end well is for a person.
     fn export_spent(&self, date: NaiveDate) -> Option<String> {
         let export = self.scan.exports.get(&date)?;
-        let taken_up = self.ledger.runs_of(date).any(|run| {
-            run.stages.iter().any(|record| record.stage == Stage::Publish)
-                || run.stage == Stage::Publish
-        });
+        let forgiven = self.ledger.forgiven_at(date);
+        let taken_up = self
+            .ledger
+            .runs_of(date)
+            .filter(|run| forgiven.is_none_or(|at| run.started_at > at))
+            .any(|run| run.stage >= Stage::Publish);
         spent_reason(export, taken_up)
     }
 

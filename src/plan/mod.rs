@@ -177,7 +177,7 @@ pub struct EndRun {
 }
 
 /// What the plan is about, besides the world: who asks, and since when the night lasts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Night {
     /// The last slot that was due: runs are counted from here.
     pub began_at: DateTime<Utc>,
@@ -185,6 +185,15 @@ pub struct Night {
     pub ends_at: DateTime<Utc>,
     /// An operator's `--max`, in place of `max_runs_per_night`, counted from `began_at`.
     pub max_runs: Option<u32>,
+    /// An operator's `--date`s: nothing else is started.
+    pub only: Option<std::collections::BTreeSet<NaiveDate>>,
+}
+
+impl Night {
+    /// Whether the date may be started for the one who asks.
+    fn is_about(&self, date: NaiveDate) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&date))
+    }
 }
 
 /// Decides for one dataset.
@@ -193,15 +202,16 @@ pub fn plan(
     ledger: &State,
     seen: &Observation,
     dataset: &DatasetSettings,
-    night: Night,
+    night: &Night,
     now: DateTime<Utc>,
 ) -> Plan {
     let scan = seen.scan.known();
     let census = scan.map(|scan| census::census(ledger, scan, &seen.watch, dataset, now));
-    let queue = match (&census, scan) {
+    let mut queue = match (&census, scan) {
         (Some(census), Some(scan)) => queue::queue(ledger, census, scan, dataset),
         _ => Vec::new(),
     };
+    queue.retain(|candidate| night.is_about(candidate.date));
     let step = match own_active_run(ledger, dataset) {
         Some(run) => progress::next(run, ledger, seen, dataset, now),
         None => start::next(

@@ -21,7 +21,7 @@ pub(super) struct Situation<'a> {
     pub(super) ledger: &'a State,
     pub(super) seen: &'a Observation,
     pub(super) dataset: &'a DatasetSettings,
-    pub(super) night: Night,
+    pub(super) night: &'a Night,
     pub(super) now: DateTime<Utc>,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn next(
         Seen::Known(scan) => scan,
         Seen::Blind(causes) => return Err(Rest::Blind(causes.clone())),
     };
-    let Some(head) = queue.first() else { return Err(nothing_queued(census)) };
+    let Some(head) = queue.first() else { return Err(nothing_queued(census, situation.night)) };
     let takes_up = scan.exports.contains_key(&head.date);
     if let Some(rest) = gates::closed_by_people(situation, head)
         .or_else(|| gates::closed_by_world(situation, takes_up))
@@ -51,11 +51,11 @@ pub(super) fn next(
     }
 }
 
-fn nothing_queued(census: Option<&Census>) -> Rest {
+fn nothing_queued(census: Option<&Census>, night: &Night) -> Rest {
     let waiting = census
         .into_iter()
         .flat_map(|census| &census.dates)
-        .filter(|verdict| verdict.status == DateStatus::BackingOff)
+        .filter(|verdict| verdict.status == DateStatus::BackingOff && night.is_about(verdict.date))
         .filter_map(|verdict| verdict.until)
         .min();
     match waiting {

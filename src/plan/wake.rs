@@ -15,7 +15,7 @@ pub(super) fn at(
     step: &Result<Step, Rest>,
     run: Option<&Run>,
     dataset: &DatasetSettings,
-    night: Night,
+    night: &Night,
     now: DateTime<Utc>,
 ) -> DateTime<Utc> {
     let poll = Duration::from_std(stage_poll(run, dataset)).unwrap_or_default();
