@@ -12,6 +12,7 @@
 //! ```
 
 pub mod acting;
+mod checkpoint;
 mod codec;
 pub mod directory;
 pub mod error;
