@@ -17,8 +17,11 @@
 
 pub mod aws;
 pub mod config;
+pub mod daemon;
 pub mod domain;
 pub mod expose;
 pub mod ledger;
+pub mod observe;
+pub mod plan;
 pub mod platform;
 pub mod sim;

@@ -91,6 +91,8 @@ pub struct ScanRecord {
     pub tables: u32,
     /// Partitions seen in the window, over all tables.
     pub partitions: u64,
+    /// The configuration's hash: counts are compared only under the same one.
+    pub config: String,
     /// What could not be seen; empty for a clear look.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blind: Vec<String>,

@@ -138,8 +138,10 @@ pub struct Run {
     pub stopping: Option<StopRecord>,
     /// When the workflow was asked for by us, each time.
     pub publish_intended: Vec<DateTime<Utc>>,
-    /// The workflow run, once known.
+    /// The workflow run that counts, once known.
     pub workflow_run: Option<String>,
+    /// Workflow runs that wrote nothing, after which it was started again.
+    pub workflow_runs_judged: Vec<String>,
     /// How it ended.
     pub end: Option<RunEnd>,
 }
@@ -434,7 +436,7 @@ impl State {
             }
             Event::PublishIntended { .. } => {
                 run.publish_intended.push(at);
-                run.workflow_run = None;
+                run.workflow_runs_judged.extend(run.workflow_run.take());
             }
             Event::PublishFound { workflow_run, .. } => {
                 run.workflow_run = Some(workflow_run.clone());
@@ -509,6 +511,7 @@ impl State {
             stopping: None,
             publish_intended: Vec::new(),
             workflow_run: None,
+            workflow_runs_judged: Vec::new(),
             end: None,
         });
         Ok(())

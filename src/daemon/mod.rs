@@ -1,0 +1,5 @@
+//! Wake-ups, and the pass: look, plan, at most one step, record.
+
+pub mod report;
+
+pub use report::{ConfigReport, DatasetReport, Happening, NoRecorder, Recorder, Report};
