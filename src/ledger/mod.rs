@@ -36,6 +36,7 @@ pub use event::{
 pub use log::{Appended, Ledger};
 pub use memory::MemoryStore;
 pub use open::refuse_directory_on_ecs;
+pub use process::Process;
 pub use s3::S3Store;
 pub use state::{DatasetState, Hold, ReplayError, Run, State};
 pub use store::{Store, StoreError};

@@ -161,6 +161,23 @@ async fn a_gap_that_opens_later_stops_all_writing_until_it_is_closed() {
 }
 
 #[tokio::test]
+async fn a_listing_that_overlooks_an_entry_is_not_a_gap() {
+    let store = filled(5).await;
+    store.queue(Operation::List, Fault::Overlooks(3));
+    assert_eq!(open(&store, "a").await.state().seq, 5);
+}
+
+#[tokio::test]
+async fn who_is_behind_moves_on_even_when_the_listing_is_late() {
+    let store = MemoryStore::new();
+    let (mut a, mut b) = (open(&store, "a").await, open(&store, "b").await);
+    record(&mut a, "a").await;
+    store.queue(Operation::List, Fault::Overlooks(1));
+    assert_eq!(b.append(vec![passed("b")]).await.unwrap(), Appended::Behind);
+    assert_eq!(details(&b), ["a"]);
+}
+
+#[tokio::test]
 async fn a_damaged_entry_is_an_error_that_names_it() {
     let store = filled(3).await;
     store.put_entry(2, &b"{\"v\": 1, \"seq"[..]);
@@ -389,6 +406,7 @@ fn any_fault() -> impl Strategy<Value = Option<Fault>> {
         1 => (1..40_u64).prop_map(|steps| Some(Fault::ArrivesLater(steps))),
         1 => Just(Some(Fault::Answers(Trouble::Busy))),
         1 => Just(Some(Fault::Answers(Trouble::Full))),
+        1 => (1..12_u64).prop_map(|seq| Some(Fault::Overlooks(seq))),
     ]
 }
 
