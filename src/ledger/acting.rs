@@ -68,11 +68,14 @@ pub enum TakeOver {
     Silent,
 }
 
+/// A sign of life: an epoch, and its last beat.
+type Sign = (u64, Option<DateTime<Utc>>);
+
 /// What those who stand by have seen, and what those who act have done, about beats.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watch {
     /// The last sign of life of another, and when we first saw it.
-    sign: Option<((u64, Option<DateTime<Utc>>), DateTime<Utc>)>,
+    seen: Option<(Sign, DateTime<Utc>)>,
     /// Our own last beat.
     beaten: Option<DateTime<Utc>>,
     /// Whether we hold the lock.
@@ -213,12 +216,12 @@ impl Ledger {
         Ok(beat.process.is_certainly_dead().then_some(TakeOver::ProcessDied))
     }
 
-    fn unchanged_for(&mut self, sign: (u64, Option<DateTime<Utc>>)) -> TimeDelta {
+    fn unchanged_for(&mut self, sign: Sign) -> TimeDelta {
         let now = self.clock.now();
-        match self.watch.sign {
+        match self.watch.seen {
             Some((seen, first)) if seen == sign && first <= now => now - first,
             Some(_) | None => {
-                self.watch.sign = Some((sign, now));
+                self.watch.seen = Some((sign, now));
                 TimeDelta::zero()
             }
         }

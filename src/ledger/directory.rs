@@ -29,7 +29,7 @@ use self::disk::{Disk, RealDisk};
 use super::store::{Created, Lock, Operation, Store, StoreError, Trouble, file_name, number_of};
 
 /// A temporary file this old belongs to nobody who still writes.
-const STALE_TEMPORARY_AGE: Duration = Duration::from_secs(60 * 60);
+const STALE_TEMPORARY_AGE: Duration = Duration::from_hours(1);
 /// Older checkpoints are deleted: they are a cache, and each contains all before it.
 const CHECKPOINTS_KEPT: usize = 3;
 
@@ -162,7 +162,7 @@ impl Store for DirectoryStore {
     }
 
     async fn take_lock(&self) -> Result<Lock, StoreError> {
-        self.blocking(Operation::Lock, Inner::take_lock).await
+        self.blocking(Operation::Lock, |inner| Ok(inner.take_lock())).await
     }
 
     async fn look_at_lock(&self) -> Result<Lock, StoreError> {
@@ -259,20 +259,20 @@ impl Inner {
         created.or_else(|_| File::open(&path)).ok()
     }
 
-    fn take_lock(&self) -> Result<Lock, StoreError> {
+    fn take_lock(&self) -> Lock {
         let mut held = self.held_lock();
         if held.is_some() {
-            return Ok(Lock::Ours);
+            return Lock::Ours;
         }
-        let Some(file) = self.lock_file() else { return Ok(Lock::Unknown) };
+        let Some(file) = self.lock_file() else { return Lock::Unknown };
         match file.try_lock() {
             Ok(()) => {
                 *held = Some(file);
-                Ok(Lock::Ours)
+                Lock::Ours
             }
-            Err(TryLockError::WouldBlock) => Ok(Lock::Taken),
+            Err(TryLockError::WouldBlock) => Lock::Taken,
             // Some network file systems have no locks; beats remain.
-            Err(TryLockError::Error(_)) => Ok(Lock::Unknown),
+            Err(TryLockError::Error(_)) => Lock::Unknown,
         }
     }
 
@@ -321,7 +321,7 @@ fn temporary_name(seq: u64) -> String {
 }
 
 fn is_temporary(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".tmp")
+    name.starts_with('.') && name.strip_suffix(".tmp").is_some()
 }
 
 /// By the file system's own times, since no other clock wrote them.
@@ -385,14 +385,16 @@ fn is_full(error: &io::Error) -> bool {
 
 /// The file was just written here, so what fails now is the link itself.
 fn link_error(entry: &Path, error: &io::Error) -> StoreError {
-    let (trouble, message) = match error.kind() {
-        io::ErrorKind::NotFound => (Trouble::Busy, "the temporary file was swept".to_owned()),
-        _ if is_full(error) => (Trouble::Full, error.to_string()),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => {
-            (Trouble::Unfit, format!("this file system has no hard links: {error}"))
-        }
+    let kind = error.kind();
+    let (trouble, message) = if kind == io::ErrorKind::NotFound {
+        (Trouble::Busy, "the temporary file was swept".to_owned())
+    } else if is_full(error) {
+        (Trouble::Full, error.to_string())
+    } else if matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) {
+        (Trouble::Unfit, format!("this file system has no hard links: {error}"))
+    } else {
         // Over a network the link may stand although the answer was lost.
-        _ => (Trouble::Unsettled, error.to_string()),
+        (Trouble::Unsettled, error.to_string())
     };
     StoreError {
         operation: Operation::Create,

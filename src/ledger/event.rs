@@ -365,7 +365,7 @@ pub enum Event {
         date: NaiveDate,
         /// Its key.
         key: String,
-        /// Its ETag.
+        /// Its `ETag`.
         etag: String,
         /// Whether it can still be driven today.
         missed: bool,

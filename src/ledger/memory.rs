@@ -24,6 +24,15 @@ pub enum Fault {
     ArrivesLater(u64),
     /// It answers with this trouble, and nothing is done.
     Answers(Trouble),
+    /// A listing made while entries were written: it lacks this one. Other calls answer.
+    Overlooks(u64),
+}
+
+impl Fault {
+    /// Whether the call is answered in good faith.
+    fn answers(self) -> bool {
+        matches!(self, Self::Overlooks(_))
+    }
 }
 
 /// Chooses the fault of a call: its step, and what it asks.
@@ -128,8 +137,8 @@ impl MemoryStore {
         look: impl FnOnce(&Shared) -> T,
     ) -> Result<T, StoreError> {
         match self.step(operation).await {
+            None | Some(Fault::Overlooks(_)) => Ok(look(&self.shared())),
             Some(fault) => Err(error(operation, fault)),
-            None => Ok(look(&self.shared())),
         }
     }
 
@@ -138,7 +147,7 @@ impl MemoryStore {
         operation: Operation,
         write: impl FnOnce(&mut Shared),
     ) -> Result<(), StoreError> {
-        let fault = self.step(operation).await;
+        let fault = self.step(operation).await.filter(|fault| !fault.answers());
         if matches!(fault, None | Some(Fault::LostAnswer)) {
             write(&mut self.shared());
         }
@@ -177,6 +186,7 @@ fn error(operation: Operation, fault: Fault) -> StoreError {
     let trouble = match fault {
         Fault::LostAnswer | Fault::NeverArrives | Fault::ArrivesLater(_) => Trouble::Unsettled,
         Fault::Answers(trouble) => trouble,
+        Fault::Overlooks(_) => Trouble::Failed,
     };
     StoreError {
         operation,
@@ -193,7 +203,7 @@ impl Store for MemoryStore {
     }
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<Created, StoreError> {
-        let fault = self.step(Operation::Create).await;
+        let fault = self.step(Operation::Create).await.filter(|fault| !fault.answers());
         let mut shared = self.shared();
         match fault {
             None => return Ok(shared.create(seq, bytes)),
@@ -204,7 +214,7 @@ impl Store for MemoryStore {
                 let at = shared.steps + steps;
                 shared.under_way.push((at, seq, bytes));
             }
-            Some(Fault::NeverArrives | Fault::Answers(_)) => {}
+            Some(Fault::NeverArrives | Fault::Answers(_) | Fault::Overlooks(_)) => {}
         }
         fault.map_or(Ok(Created::Exists), |fault| Err(error(Operation::Create, fault)))
     }
@@ -214,10 +224,14 @@ impl Store for MemoryStore {
     }
 
     async fn list_after(&self, seq: u64) -> Result<Vec<u64>, StoreError> {
-        self.read(Operation::List, |shared| {
-            shared.entries.keys().copied().filter(|number| *number > seq).collect()
-        })
-        .await
+        let overlooked = match self.step(Operation::List).await {
+            None => None,
+            Some(Fault::Overlooks(number)) => Some(number),
+            Some(fault) => return Err(error(Operation::List, fault)),
+        };
+        let shared = self.shared();
+        let taken = shared.entries.keys().copied();
+        Ok(taken.filter(|number| *number > seq && Some(*number) != overlooked).collect())
     }
 
     async fn checkpoints(&self) -> Result<Vec<u64>, StoreError> {

@@ -12,6 +12,7 @@
 //! ```
 
 pub mod acting;
+mod checkpoint;
 mod codec;
 pub mod directory;
 pub mod error;
@@ -35,6 +36,7 @@ pub use event::{
 pub use log::{Appended, Ledger};
 pub use memory::MemoryStore;
 pub use open::refuse_directory_on_ecs;
+pub use process::Process;
 pub use s3::S3Store;
 pub use state::{DatasetState, Hold, ReplayError, Run, State};
 pub use store::{Store, StoreError};

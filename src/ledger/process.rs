@@ -35,6 +35,12 @@ impl Process {
         }
     }
 
+    /// How it signs its entries: host, number, command.
+    #[must_use]
+    pub fn writer(&self, command: &str) -> String {
+        format!("{}/{} {command}", self.host, self.pid)
+    }
+
     /// Whether it is gone for certain. `false` also means: it cannot be seen from here.
     #[must_use]
     pub fn is_certainly_dead(&self) -> bool {

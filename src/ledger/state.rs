@@ -93,7 +93,7 @@ pub struct SweptDump {
     pub date: NaiveDate,
     /// Its key.
     pub key: String,
-    /// Its ETag.
+    /// Its `ETag`.
     pub etag: String,
     /// The request that drives it, once intended.
     pub drive: Option<TaskRequest>,
@@ -396,6 +396,7 @@ impl State {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only the events of runs come here")]
     fn apply_run(&mut self, entry: &Entry, event: &Event) -> Result<(), ReplayError> {
         if let Event::RunStarted { .. } = event {
             return self.apply_run_started(entry, event);
@@ -532,6 +533,7 @@ impl State {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only the events of holds come here")]
     fn apply_hold(&mut self, entry: &Entry, event: &Event) -> Result<(), ReplayError> {
         let misfit = |what: &'static str| ReplayError::Misfit { seq: entry.seq, what };
         match event {

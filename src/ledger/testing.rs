@@ -148,6 +148,7 @@ fn scanned(day: u32, blind: bool) -> Event {
             queue: vec![date(day), date(1)],
             tables: 9,
             partitions: 900,
+            config: "c0ffee".to_owned(),
             blind: if blind { vec!["partitions".to_owned()] } else { Vec::new() },
         },
     }

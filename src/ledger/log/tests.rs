@@ -102,9 +102,8 @@ async fn a_collision_or_a_request_that_never_arrives_is_tried_again() {
 async fn tries_end_and_the_next_append_settles_what_happened() {
     let store = MemoryStore::new();
     let mut ledger = open(&store, "a").await;
-    store.choose_faults(|_, operation| match operation {
-        Operation::Create => Some(Fault::ArrivesLater(30)),
-        _ => None,
+    store.choose_faults(|_, operation| {
+        matches!(operation, Operation::Create).then_some(Fault::ArrivesLater(30))
     });
     let error = ledger.append(vec![passed("late")]).await.unwrap_err();
     assert!(matches!(error, LedgerError::Unsettled { seq: 1, .. }), "{error}");
@@ -159,6 +158,23 @@ async fn a_gap_that_opens_later_stops_all_writing_until_it_is_closed() {
     store.put_entry(3, third);
     reader.refresh().await.unwrap();
     assert_eq!(record(&mut reader, "5").await, 5);
+}
+
+#[tokio::test]
+async fn a_listing_that_overlooks_an_entry_is_not_a_gap() {
+    let store = filled(5).await;
+    store.queue(Operation::List, Fault::Overlooks(3));
+    assert_eq!(open(&store, "a").await.state().seq, 5);
+}
+
+#[tokio::test]
+async fn who_is_behind_moves_on_even_when_the_listing_is_late() {
+    let store = MemoryStore::new();
+    let (mut a, mut b) = (open(&store, "a").await, open(&store, "b").await);
+    record(&mut a, "a").await;
+    store.queue(Operation::List, Fault::Overlooks(1));
+    assert_eq!(b.append(vec![passed("b")]).await.unwrap(), Appended::Behind);
+    assert_eq!(details(&b), ["a"]);
 }
 
 #[tokio::test]
@@ -235,11 +251,9 @@ async fn a_full_disk_or_a_missing_right_is_no_poison() {
 #[tokio::test]
 async fn readers_never_prepare_the_store() {
     let store = filled(3).await;
-    store.choose_faults(|_, operation| match operation {
-        Operation::Prepare | Operation::Create | Operation::Lock => {
-            Some(Fault::Answers(Trouble::Denied))
-        }
-        _ => None,
+    store.choose_faults(|_, operation| {
+        matches!(operation, Operation::Prepare | Operation::Create | Operation::Lock)
+            .then_some(Fault::Answers(Trouble::Denied))
     });
     let mut reader = open(&store, "a").await;
     reader.refresh().await.unwrap();
@@ -274,9 +288,8 @@ async fn after_a_long_replay_the_next_append_keeps_a_checkpoint() {
 #[tokio::test]
 async fn a_checkpoint_that_cannot_be_read_or_kept_is_done_without() {
     let store = filled(199).await;
-    store.choose_faults(|_, operation| match operation {
-        Operation::Checkpoint => Some(Fault::Answers(Trouble::Denied)),
-        _ => None,
+    store.choose_faults(|_, operation| {
+        matches!(operation, Operation::Checkpoint).then_some(Fault::Answers(Trouble::Denied))
     });
     let mut ledger = open(&store, "a").await;
     assert_eq!(record(&mut ledger, "200").await, 200);
@@ -393,6 +406,7 @@ fn any_fault() -> impl Strategy<Value = Option<Fault>> {
         1 => (1..40_u64).prop_map(|steps| Some(Fault::ArrivesLater(steps))),
         1 => Just(Some(Fault::Answers(Trouble::Busy))),
         1 => Just(Some(Fault::Answers(Trouble::Full))),
+        1 => (1..12_u64).prop_map(|seq| Some(Fault::Overlooks(seq))),
     ]
 }
 
