@@ -3,6 +3,7 @@
 
 use chrono::Weekday;
 use glob::Pattern;
+use schemars::{Schema, json_schema};
 
 use super::settings::{Arrival, HoldPolicy, LedgerUrl, Mode, Order, OtherName, Verify};
 use super::suggest::closest;
@@ -37,6 +38,10 @@ impl FromText for Text {
         }
         let says_something = !text.trim().is_empty();
         says_something.then(|| Self(text.to_owned())).ok_or(NotThis)
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "minLength": 1 })
     }
 }
 
