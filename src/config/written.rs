@@ -29,6 +29,15 @@ pub(super) trait FromText: Sized {
     const CHOICES: &'static [&'static str] = &[];
 
     fn from_text(text: &str) -> Result<Self, Refusal>;
+
+    /// What an editor can check of it.
+    fn schema() -> Schema {
+        if Self::CHOICES.is_empty() {
+            json_schema!({ "type": "string", "title": Self::EXPECTED })
+        } else {
+            json_schema!({ "type": "string", "enum": Self::CHOICES })
+        }
+    }
 }
 
 /// A value, read from its text.
@@ -74,11 +83,7 @@ impl<T: FromText> JsonSchema for Written<T> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        if T::CHOICES.is_empty() {
-            json_schema!({ "type": "string", "title": T::EXPECTED })
-        } else {
-            json_schema!({ "type": "string", "enum": T::CHOICES })
-        }
+        T::schema()
     }
 }
 

@@ -44,6 +44,26 @@ fn waits_fit(trigger: &TriggerSettings, at: &KeyPath, report: &mut Report) {
     }
 }
 
+/// Under `hold = "run"` the rule is held through the whole load, and past `max_hold` our own
+/// task is stopped: a load that usually takes longer would never come to its end.
+pub(super) fn lasts_through_the_load(dataset: &raw::Dataset, at: &KeyPath, report: &mut Report) {
+    let Some(trigger) = &dataset.trigger else { return };
+    let runs = trigger.hold.as_ref().is_some_and(|hold| hold.0 == HoldPolicy::Run);
+    let (Some(max_hold), Some(expected)) = (&trigger.max_hold, &dataset.load.expected) else {
+        return;
+    };
+    let (max_hold, expected) = (max_hold.0.0, expected.0.0);
+    if runs && max_hold <= expected {
+        let message = format!(
+            "{} is not longer than load.expected, {}; with hold = \"run\" the task is stopped \
+             before it is through",
+            format_duration(max_hold),
+            format_duration(expected),
+        );
+        report.warn(&at.key("trigger").key("max_hold"), message);
+    }
+}
+
 /// Holding without a dead man is refused at run time; where a hold is certain, already here.
 pub(super) fn has_a_dead_man(dataset: &raw::Dataset, at: &KeyPath, report: &mut Report) {
     let Some(trigger) = &dataset.trigger else { return };

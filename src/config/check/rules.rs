@@ -42,6 +42,7 @@ pub(super) fn within_dataset(
     staging_has_a_hold(dataset, at, report);
     task_reads_a_known_name(dataset, at, report);
     hold::has_a_dead_man(dataset, at, report);
+    hold::lasts_through_the_load(dataset, at, report);
 }
 
 fn old_enough_for_the_live_workflow(dataset: &Dataset, at: &KeyPath, report: &mut Report) {

@@ -34,11 +34,12 @@ fn from_value(value: &toml_edit::Value) -> Value {
 }
 
 /// A variable is text, so that an account id keeps its leading zero; quotes around it are
-/// taken off, for those who write TOML there.
+/// taken off, for those who write TOML there. A table is one from the start, to be merged.
 pub(super) fn from_variable(text: &str) -> Value {
     let quoted = text.starts_with(['"', '\'']);
     match text.parse::<toml_edit::Value>() {
         Ok(toml_edit::Value::String(inner)) if quoted => Value::from(inner.value().as_str()),
+        Ok(toml_edit::Value::InlineTable(table)) => Value::from(from_table(&table)),
         _ => Value::from(text),
     }
 }

@@ -29,6 +29,29 @@ fn a_missing_file_is_an_error_and_no_parent_is_searched() {
 }
 
 #[test]
+fn a_file_that_is_no_configuration_is_refused_before_it_is_read_through() {
+    let (_directory, main) = directory();
+    let refusal = || load(&main, &no_environment(), now()).unwrap_err().to_string();
+    fs::write(&main, [b'#', 0xff, 0xfe]).unwrap();
+    assert!(refusal().contains("not UTF-8 text"));
+    fs::write(&main, "# much\n".repeat(200_000)).unwrap();
+    assert!(refusal().contains("larger than 1048576 bytes"));
+}
+
+#[test]
+fn a_table_in_a_variable_is_merged_and_a_part_of_it_overridden() {
+    let prefix = "GAPMEND_CONFIG__DATASETS__DEMO__TRIGGER__DEAD_MAN";
+    let loaded = with_environment(&[
+        (prefix, "{ group = \"g\", role_arn = \"r\", after = \"2h\" }"),
+        (&format!("{prefix}__AFTER"), "3h"),
+    ])
+    .unwrap();
+    let trigger = loaded.settings.dataset(None).unwrap().trigger.clone().unwrap();
+    let Some(DeadManSettings::Schedule { group, after, .. }) = trigger.dead_man else { panic!() };
+    assert_eq!((group.as_str(), after.as_secs()), ("g", 10_800));
+}
+
+#[test]
 fn files_of_conf_d_add_entries_in_the_order_of_their_names() {
     let (directory, main) = directory();
     let layers = directory.path().join("conf.d");

@@ -87,6 +87,18 @@ fn holding_without_a_dead_man_is_a_warning_until_it_is_certain() {
 }
 
 #[test]
+fn a_hold_that_ends_before_the_load_is_a_warning() {
+    let run = |more: &str| keys(&small_and(&format!("{HOLDING}\nhold = \"run\"\n{more}")));
+    assert_eq!(
+        run(""),
+        ["warning: datasets.demo.trigger.max_hold: 1h 30m is not longer than load.expected, 3h; \
+          with hold = \"run\" the task is stopped before it is through"]
+    );
+    let text = small_and(&format!("{HOLDING}\nhold = \"run\""));
+    assert!(keys(&text.replace("container =", "expected = \"1h\"\ncontainer =")).is_empty());
+}
+
+#[test]
 fn staging_is_refused_where_nothing_is_ever_held() {
     let text =
         small_and("hold = \"never\"").replace("container =", "other_name = \"stage\"\ncontainer =");

@@ -216,6 +216,10 @@ fn types_are_told_in_the_words_of_toml() {
             "[datasets.demo.export]\nsnapshot_id = \"s-%Y-%m-%d\"\npoll = [\"1s\"]",
             "datasets.demo.export.poll: found a list, expected a duration such as \"15m\", \"1h 30m\" or \"200ms\"",
         ),
+        (
+            "[schedule]\nscan = \"0 0 4 * * * 2027\"",
+            "schedule.scan: `0 0 4 * * * 2027` is not a cron expression of five fields, or six with seconds, such as \"0 4 * * *\": Invalid pattern: Pattern must have 5 or 6 fields when years are disallowed",
+        ),
         ("http = [\"127.0.0.1:1\"]", "http: found a list, expected a table"),
         (
             "ledger.url = \"/var/lib\"",
