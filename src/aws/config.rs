@@ -25,7 +25,7 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
 const COPY_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// The configuration that every service's client is made from.
-pub(super) async fn load(settings: &AwsSettings) -> SdkConfig {
+pub async fn load(settings: &AwsSettings) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::new(settings.region.clone()))
         .timeout_config(timeouts())

@@ -30,14 +30,18 @@ mod sts;
 
 #[cfg(test)]
 mod canned;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+pub use self::config::load as sdk_config;
 use self::line::Line;
 use crate::config::settings::AwsSettings;
 use crate::domain::{Export, Rule, Snapshot, Task, WorkflowRun};
@@ -94,17 +98,30 @@ pub async fn connect(
     clock: Arc<dyn Clock>,
     observer: Arc<dyn CallObserver>,
 ) -> AwsPlatform {
-    let shared = config::load(settings).await;
-    let line = Arc::new(Line::new(settings.max_in_flight, clock, observer));
-    AwsPlatform {
-        catalog: glue::Catalog::new(&shared, line.clone()),
-        logs: logs::Logs::new(&shared, line.clone()),
-        objects: s3::Objects::new(&shared, line.clone(), &settings.account_id),
-        rules: eventbridge::Rules::new(&shared, line.clone()),
-        schedules: scheduler::Schedules::new(&shared, line.clone()),
-        snapshots: rds::Snapshots::new(&shared, line.clone()),
-        tasks: ecs::Tasks::new(&shared, line.clone()),
-        identity: sts::Identity::new(&shared, line),
+    let shared = sdk_config(settings).await;
+    AwsPlatform::over(&shared, settings, clock, observer)
+}
+
+impl AwsPlatform {
+    /// The same over an SDK configuration that the caller has changed: with credentials or an
+    /// HTTP client of its own.
+    pub fn over(
+        shared: &SdkConfig,
+        settings: &AwsSettings,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn CallObserver>,
+    ) -> Self {
+        let line = Arc::new(Line::new(settings.max_in_flight, clock, observer));
+        Self {
+            catalog: glue::Catalog::new(shared, line.clone()),
+            logs: logs::Logs::new(shared, line.clone()),
+            objects: s3::Objects::new(shared, line.clone(), &settings.account_id),
+            rules: eventbridge::Rules::new(shared, line.clone()),
+            schedules: scheduler::Schedules::new(shared, line.clone()),
+            snapshots: rds::Snapshots::new(shared, line.clone()),
+            tasks: ecs::Tasks::new(shared, line.clone()),
+            identity: sts::Identity::new(shared, line),
+        }
     }
 }
 
