@@ -197,6 +197,7 @@ async fn receive(stream: &mut TcpStream) -> std::io::Result<Request> {
 }
 
 /// A clock that stands still and does not wait, but remembers how long it should have.
+#[derive(Default)]
 pub(super) struct StillClock {
     pub(super) waits: Mutex<Vec<Duration>>,
 }
@@ -239,7 +240,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) async fn with(replies: impl IntoIterator<Item = Reply>) -> Self {
         let server = Canned::with(replies).await;
-        let clock = Arc::new(StillClock { waits: Mutex::default() });
+        let clock = Arc::new(StillClock::default());
         let attempts = Arc::new(Attempts::default());
         let aws = platform_at(&server.url(), clock.clone(), attempts.clone()).await;
         Self { aws, server, clock, attempts }

@@ -20,9 +20,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// One attempt, body included.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// One attempt and the fetching of credentials before it. Over all attempts `line` watches.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
+const OPERATION_TIMEOUT: Duration = Duration::from_mins(1);
 /// S3 copies up to 5 GB while the connection is silent.
-const COPY_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+const COPY_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// The configuration that every service's client is made from.
 pub async fn load(settings: &AwsSettings) -> SdkConfig {

@@ -126,12 +126,11 @@ impl Failure {
     /// Credentials are needed before anything is sent, so nothing was done.
     fn from_credentials(error: &(dyn Error + 'static)) -> Option<Self> {
         let cause = sources(error).find_map(|source| source.downcast_ref::<CredentialsError>())?;
-        let again = match cause {
-            CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_) => {
-                Again::NothingDone
-            }
-            _ => Again::Never,
-        };
+        let passes = matches!(
+            cause,
+            CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_)
+        );
+        let again = if passes { Again::NothingDone } else { Again::Never };
         let message = format!(
             "no usable AWS credentials: {}. Give the process a role (ECS task role, instance \
              profile, web identity) or AWS_PROFILE or AWS_ACCESS_KEY_ID and \

@@ -88,10 +88,10 @@ impl Rules {
 }
 
 fn rule_state(state: &SdkRuleState) -> RuleState {
-    match state {
-        SdkRuleState::Enabled => RuleState::Enabled,
-        SdkRuleState::Disabled => RuleState::Disabled,
-        other => RuleState::Other(other.as_str().to_owned()),
+    match state.as_str() {
+        "ENABLED" => RuleState::Enabled,
+        "DISABLED" => RuleState::Disabled,
+        other => RuleState::Other(other.to_owned()),
     }
 }
 

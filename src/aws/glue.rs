@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_sdk_glue::types::{
-    Crawl, JobRun, Node, NodeType, Partition as SdkPartition, Table, WorkflowRun as SdkRun,
+    Crawl, JobRun, Node, Partition as SdkPartition, Table, WorkflowRun as SdkRun,
     WorkflowRunStatistics, WorkflowRunStatus,
 };
 use chrono::{DateTime, Utc};
@@ -219,10 +219,10 @@ fn run(found: SdkRun, operation: &'static str) -> Answer<WorkflowRun> {
 }
 
 fn run_status(status: &WorkflowRunStatus) -> WorkflowStatus {
-    match status {
-        WorkflowRunStatus::Running | WorkflowRunStatus::Stopping => WorkflowStatus::Running,
-        WorkflowRunStatus::Completed => WorkflowStatus::Completed,
-        other => WorkflowStatus::Ended(other.as_str().to_owned()),
+    match status.as_str() {
+        "RUNNING" | "STOPPING" => WorkflowStatus::Running,
+        "COMPLETED" => WorkflowStatus::Completed,
+        other => WorkflowStatus::Ended(other.to_owned()),
     }
 }
 
@@ -245,20 +245,20 @@ fn statistics(found: &WorkflowRunStatistics) -> WorkflowStatistics {
 
 /// Crawlers and jobs; triggers do nothing of their own.
 fn node(found: Node) -> Option<WorkflowNode> {
-    let name = found.name.unwrap_or_default();
-    match found.r#type? {
-        NodeType::Crawler => {
+    let (kind, runs) = match found.r#type?.as_str() {
+        "CRAWLER" => {
             let crawls = found.crawler_details.and_then(|details| details.crawls);
-            let runs = oldest_first(crawls.unwrap_or_default(), |crawl| crawl.started_on, crawl);
-            Some(WorkflowNode { name, kind: NodeKind::Crawler, runs })
+            let crawls = crawls.unwrap_or_default();
+            (NodeKind::Crawler, oldest_first(crawls, |crawl| crawl.started_on, crawl))
         }
-        NodeType::Job => {
+        "JOB" => {
             let job_runs = found.job_details.and_then(|details| details.job_runs);
-            let runs = oldest_first(job_runs.unwrap_or_default(), |run| run.started_on, job_run);
-            Some(WorkflowNode { name, kind: NodeKind::Job, runs })
+            let job_runs = job_runs.unwrap_or_default();
+            (NodeKind::Job, oldest_first(job_runs, |run| run.started_on, job_run))
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(WorkflowNode { name: found.name.unwrap_or_default(), kind, runs })
 }
 
 /// A run that has no start yet is the youngest.

@@ -31,7 +31,7 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(20);
 
 /// No further attempt begins this long after the first one began.
-const CALL_LIMIT: Duration = Duration::from_secs(120);
+const CALL_LIMIT: Duration = Duration::from_mins(2);
 
 /// Which requests may be sent again after which failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +186,29 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
+    use super::super::canned::StillClock;
     use super::*;
+    use crate::platform::Unobserved;
+
+    #[tokio::test]
+    async fn no_more_requests_are_under_way_than_allowed() {
+        let line = Line::new(3, Arc::new(StillClock::default()), Arc::new(Unobserved));
+        let (under_way, most) = (AtomicU32::new(0), AtomicU32::new(0));
+        let ask = || {
+            line.read("glue:GetTables", || async {
+                let now = under_way.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                for _ in 0..5 {
+                    tokio::task::yield_now().await;
+                }
+                under_way.fetch_sub(1, Ordering::SeqCst);
+                Ok::<(), Failure>(())
+            })
+        };
+        let answers = futures_util::future::join_all((0..20).map(|_| ask())).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(most.load(Ordering::SeqCst), 3);
+    }
 
     #[test]
     fn backoff_doubles_and_stays_under_its_limit() {

@@ -12,7 +12,7 @@ use crate::platform::Answer;
 /// `logs:GetLogEvents`
 pub(super) const GET_LOG_EVENTS: &str = "logs:GetLogEvents";
 
-/// GetLogEvents gives no more at once.
+/// `GetLogEvents` gives no more at once.
 const EVENTS_PER_PAGE: usize = 10_000;
 
 /// A page may come back with fewer lines than it could, even none; a few more are worth asking for.
@@ -53,7 +53,8 @@ impl Logs {
             let answer = self.line.read(GET_LOG_EVENTS, || request.clone().send()).await;
             let Some(page) = if_present(answer)? else { break };
             let messages = page.events.unwrap_or_default().into_iter().rev();
-            newest_first.extend(messages.filter_map(|event| event.message).map(one_line));
+            newest_first
+                .extend(messages.filter_map(|event| event.message.as_deref().map(one_line)));
             let back = page.next_backward_token;
             if newest_first.len() >= lines || back.is_none() || back == token {
                 break;
@@ -66,6 +67,6 @@ impl Logs {
     }
 }
 
-fn one_line(message: String) -> String {
+fn one_line(message: &str) -> String {
     message.trim_end_matches(['\r', '\n']).to_owned()
 }

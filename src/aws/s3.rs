@@ -160,14 +160,21 @@ impl Objects {
     }
 
     fn put_request(&self, bucket: &str, key: &str, bytes: Bytes) -> PutObjectFluentBuilder {
-        let is_json = key.ends_with(".json");
         self.client
             .put_object()
             .bucket(bucket)
             .key(key)
-            .content_type(if is_json { "application/json" } else { "application/octet-stream" })
+            .content_type(content_type(key))
             .expected_bucket_owner(&self.owner)
             .body(ByteStream::from(bytes))
+    }
+}
+
+/// So that a browser shows the entries of a ledger.
+fn content_type(key: &str) -> &'static str {
+    match key.rsplit_once('.') {
+        Some((_, "json")) => "application/json",
+        _ => "application/octet-stream",
     }
 }
 
