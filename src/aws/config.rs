@@ -79,3 +79,32 @@ fn has_own_endpoint(shared: &SdkConfig) -> bool {
         .is_some_and(|(config, key)| config.load_config(key).is_some());
     of_s3 || shared.endpoint_url().is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_types::service_config::LoadServiceConfig;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Environment(&'static [(&'static str, &'static str)]);
+
+    impl LoadServiceConfig for Environment {
+        fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+            let of_service = format!("{}_{}", key.env(), key.service_id().to_uppercase());
+            let (_, value) =
+                self.0.iter().find(|(name, _)| *name == of_service || *name == key.env())?;
+            Some((*value).to_owned())
+        }
+    }
+
+    #[test]
+    fn buckets_go_into_the_path_wherever_the_endpoint_was_set() {
+        let with = |environment| SdkConfig::builder().service_config(Environment(environment));
+        assert!(!has_own_endpoint(&with(&[]).build()));
+        assert!(!has_own_endpoint(&with(&[("AWS_ENDPOINT_URL_GLUE", "http://a")]).build()));
+        assert!(has_own_endpoint(&with(&[("AWS_ENDPOINT_URL_S3", "http://a")]).build()));
+        assert!(has_own_endpoint(&with(&[("AWS_ENDPOINT_URL", "http://a")]).build()));
+        assert!(has_own_endpoint(&with(&[]).endpoint_url("http://a").build()));
+    }
+}

@@ -20,8 +20,8 @@ use super::convert::instant;
 use super::error::Failure;
 use super::line::{Line, Repeat};
 use super::pages::Pages;
-use crate::domain::{Network, Task, TaskState};
-use crate::platform::{Answer, TaskFamily, TaskRequest, TaskStart};
+use crate::domain::{ErrorClass, Network, Task, TaskState};
+use crate::platform::{Answer, PlatformError, TaskFamily, TaskRequest, TaskStart};
 
 /// `ecs:ListTasks`
 pub(super) const LIST_TASKS: &str = "ecs:ListTasks";
@@ -112,7 +112,8 @@ impl Tasks {
     pub(super) async fn stop(&self, cluster: &str, arn: &str, reason: &str) -> Answer<()> {
         let reason: String = reason.chars().take(STOP_REASON_LIMIT_CHARS).collect();
         let call = self.client.stop_task().cluster(cluster).task(arn).reason(reason);
-        self.line.ask(STOP_TASK, Repeat::Safe, || call.clone().send()).await.map(drop)
+        let answer = self.line.ask(STOP_TASK, Repeat::Safe, || call.clone().send()).await;
+        answer.map(drop).map_err(unknown_task)
     }
 
     /// Running first: a task that passes from one list to the other in between is in both then,
@@ -173,6 +174,13 @@ impl Tasks {
         }
         Ok(tasks)
     }
+}
+
+/// ECS has no code of its own for a task that it does not know.
+fn unknown_task(error: PlatformError) -> PlatformError {
+    let is_unknown = error.class == ErrorClass::Invalid && error.message.contains("was not found");
+    let class = if is_unknown { ErrorClass::NotFound } else { error.class };
+    PlatformError { class, ..error }
 }
 
 /// What a `RunTask` came to: a 200 can be a refusal, and a conflict can be a success.

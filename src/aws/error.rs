@@ -24,6 +24,9 @@ const MESSAGE_LIMIT_CHARS: usize = 600;
 /// Deeper chains are a loop or noise.
 const SOURCE_LIMIT: usize = 12;
 
+/// S3's code for an object that must be restored first; its status is the one of a denial.
+const ARCHIVED: &str = "InvalidObjectState";
+
 /// Whether the same request may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Again {
@@ -135,7 +138,7 @@ impl Failure {
             "no usable AWS credentials: {}. Give the process a role (ECS task role, instance \
              profile, web identity) or AWS_PROFILE or AWS_ACCESS_KEY_ID and \
              AWS_SECRET_ACCESS_KEY; an emulator needs made-up ones",
-            chain(cause)
+            chain(cause).trim_end_matches('.')
         );
         Some(Self::without_code(ErrorClass::Denied, again, message))
     }
@@ -180,6 +183,8 @@ fn classify(code: &str, status: u16) -> ErrorClass {
         ErrorClass::Denied
     } else if is_absence(code) {
         ErrorClass::NotFound
+    } else if code == ARCHIVED {
+        ErrorClass::Invalid
     } else if is_collision(code) {
         ErrorClass::Conflict
     } else if is_timeout(code) {
@@ -191,10 +196,10 @@ fn classify(code: &str, status: u16) -> ErrorClass {
     }
 }
 
+/// Absence is never read from a status: a proxy says 404 too.
 fn classify_status(status: u16) -> ErrorClass {
     match status {
         401 | 403 => ErrorClass::Denied,
-        404 => ErrorClass::NotFound,
         408 => ErrorClass::Timeout,
         409 | 412 => ErrorClass::Conflict,
         _ => ErrorClass::Invalid,

@@ -10,8 +10,8 @@
 //! clock, and they would hold a permit while they wait. This never repeats a request that may
 //! have been carried out, unless the caller says that a repetition does nothing.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -22,7 +22,11 @@ use crate::domain::ErrorClass;
 use crate::platform::{Answer, CallObserver, CallResult, Clock};
 
 /// Eight attempts see a call through a failure rate of 30% all but once in 15,000 times.
-pub(super) const ATTEMPTS: u32 = 8;
+const ATTEMPTS: u32 = 8;
+
+/// Credentials that could not be fetched (their providers try again by themselves) and a clock
+/// that was wrong (the SDK corrects it) are worth another try, but not many.
+const ATTEMPTS_WHEN_DENIED: u32 = 3;
 
 /// The first wait; it doubles. Waits add up to at most 25 s.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
@@ -71,7 +75,7 @@ impl Line {
         observer: Arc<dyn CallObserver>,
     ) -> Self {
         let permits = Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS));
-        Self { permits, allowance: Allowance::full(), clock, observer }
+        Self { permits, allowance: Allowance::default(), clock, observer }
     }
 
     /// A read.
@@ -112,14 +116,17 @@ impl Line {
             self.observe(operation, &answer, began.elapsed());
             let failure = match answer {
                 Ok(value) => {
-                    self.allowance.refund(attempts);
+                    self.allowance.refund(service(operation).0, attempts);
                     return Ok(value);
                 }
                 Err(failure) => failure,
             };
             let wait = backoff(attempts);
             let in_time = first_began.elapsed() + wait < CALL_LIMIT;
-            if attempts >= ATTEMPTS || !in_time || !self.may_ask_again(repeat, &failure) {
+            if attempts >= attempts_at(failure.class)
+                || !in_time
+                || !self.may_ask_again(operation, repeat, &failure)
+            {
                 return Err(failure.of(operation));
             }
             tracing::debug!(operation, attempts, class = failure.class.label(), "asking again");
@@ -127,9 +134,9 @@ impl Line {
         }
     }
 
-    fn may_ask_again(&self, repeat: Repeat, failure: &Failure) -> bool {
+    fn may_ask_again(&self, operation: &'static str, repeat: Repeat, failure: &Failure) -> bool {
         repeat.allows(failure.again)
-            && (repeat != Repeat::Read || self.allowance.take(failure.class))
+            && (repeat != Repeat::Read || self.allowance.take(service(operation).0, failure.class))
     }
 
     fn observe<T>(&self, operation: &'static str, answer: &Result<T, Failure>, took: Duration) {
@@ -137,7 +144,7 @@ impl Line {
             Ok(_) => CallResult::Ok,
             Err(failure) => CallResult::Failed(failure.class),
         };
-        let (service, name) = operation.split_once(':').unwrap_or(("aws", operation));
+        let (service, name) = service(operation);
         self.observer.called(service, name, result, took.as_secs_f64());
     }
 
@@ -147,6 +154,15 @@ impl Line {
     }
 }
 
+fn attempts_at(class: ErrorClass) -> u32 {
+    if class == ErrorClass::Denied { ATTEMPTS_WHEN_DENIED } else { ATTEMPTS }
+}
+
+/// `glue` and `GetTables` of `glue:GetTables`.
+fn service(operation: &'static str) -> (&'static str, &'static str) {
+    operation.split_once(':').unwrap_or(("aws", operation))
+}
+
 /// Doubles from attempt to attempt; half of it is chance, so that many calls do not return at once.
 fn backoff(attempts: u32) -> Duration {
     let doubled = FIRST_BACKOFF.saturating_mul(1_u32 << (attempts - 1).min(16));
@@ -154,9 +170,13 @@ fn backoff(attempts: u32) -> Duration {
     longest.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
-/// How many more reads may be repeated: a service that is down is not asked eight times for
-/// everything. Successes fill it up again, so single failures never drain it.
-struct Allowance(AtomicU32);
+/// How many more reads may be repeated, for each service: one that is down is not asked eight
+/// times for everything, and takes nothing from the others. Successes fill it up again, so
+/// single failures never drain it.
+#[derive(Default)]
+struct Allowance {
+    spent: Mutex<BTreeMap<&'static str, u32>>,
+}
 
 impl Allowance {
     const FULL: u32 = 500;
@@ -164,28 +184,30 @@ impl Allowance {
     /// An attempt that ran into its time limit has cost us more than a quick refusal.
     const COST_OF_TIMEOUT: u32 = 10;
 
-    fn full() -> Self {
-        Self(AtomicU32::new(Self::FULL))
-    }
-
-    fn take(&self, class: ErrorClass) -> bool {
+    fn take(&self, service: &'static str, class: ErrorClass) -> bool {
         let cost = if class == ErrorClass::Timeout { Self::COST_OF_TIMEOUT } else { Self::COST };
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost))
-            .is_ok()
+        let mut services = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let spent = services.entry(service).or_default();
+        let is_left = *spent + cost <= Self::FULL;
+        if is_left {
+            *spent += cost;
+        }
+        is_left
     }
 
     /// A success at once adds one; a success after repetitions gives the last one's cost back.
-    fn refund(&self, attempts: u32) {
+    fn refund(&self, service: &'static str, attempts: u32) {
         let amount = if attempts > 1 { Self::COST } else { 1 };
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            Some((left + amount).min(Self::FULL))
-        });
+        let mut services = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let spent = services.entry(service).or_default();
+        *spent = spent.saturating_sub(amount);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::super::canned::StillClock;
     use super::*;
     use crate::platform::Unobserved;
@@ -229,27 +251,28 @@ mod tests {
 
     #[test]
     fn an_allowance_ends_and_successes_fill_it_up_again() {
-        let allowance = Allowance::full();
-        let taken = (0..1_000).filter(|_| allowance.take(ErrorClass::Server)).count();
+        let allowance = Allowance::default();
+        let taken = (0..1_000).filter(|_| allowance.take("glue", ErrorClass::Server)).count();
         assert_eq!(taken, 100);
+        assert!(allowance.take("ecs", ErrorClass::Server), "another service has its own");
         for _ in 0..5 {
-            allowance.refund(1);
+            allowance.refund("glue", 1);
         }
-        assert!(allowance.take(ErrorClass::Server));
-        assert!(!allowance.take(ErrorClass::Server));
+        assert!(allowance.take("glue", ErrorClass::Server));
+        assert!(!allowance.take("glue", ErrorClass::Server));
     }
 
     #[test]
     fn a_third_of_failures_never_drains_the_allowance() {
-        let allowance = Allowance::full();
+        let allowance = Allowance::default();
         let mut random = fastrand::Rng::with_seed(42);
         for _ in 0..20_000 {
             let mut attempts = 1;
             while random.f64() < 0.3 && attempts < ATTEMPTS {
-                assert!(allowance.take(ErrorClass::Server));
+                assert!(allowance.take("glue", ErrorClass::Server));
                 attempts += 1;
             }
-            allowance.refund(attempts);
+            allowance.refund("glue", attempts);
         }
     }
 }

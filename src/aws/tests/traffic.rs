@@ -216,6 +216,34 @@ async fn denials_are_told_apart_and_leak_no_signed_headers() {
     assert_eq!(messages[3], "status 403 without an error code");
 }
 
+#[tokio::test]
+async fn a_wrong_clock_of_ours_is_made_up_for() {
+    let bench = Bench::with([
+        Reply::error(403, "RequestTimeTooSkewed", "The difference is too large.")
+            .with_header("Date", "Sun, 01 Mar 2026 12:00:00 GMT"),
+        Reply::ok(r#"{"TableList":[]}"#),
+    ])
+    .await;
+    bench.aws.tables("raw").await.unwrap();
+    let second = &bench.server.requests()[1];
+    assert!(second.header("x-amz-date").starts_with("20260301T12"), "{second:?}");
+}
+
+#[tokio::test]
+async fn an_absence_is_only_believed_when_the_service_names_it() {
+    let bench = Bench::with([
+        Reply::status(404, "<html>a proxy</html>"),
+        Reply::error(404, "UnknownOperationException", "?"),
+        Reply::status(404, ""),
+    ])
+    .await;
+    for _ in 0..2 {
+        let error = bench.aws.dead_man("gapmend", "switch").await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Invalid, "{error}");
+    }
+    assert!(bench.aws.get_object("ledger", "log/1.json").await.is_err());
+}
+
 #[derive(Debug)]
 struct NoKeys;
 
