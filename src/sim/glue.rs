@@ -1,0 +1,109 @@
+//! The Glue catalog: databases, tables, partitions.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::error::{SimError, SimResult};
+use super::expression::Expression;
+use super::world::World;
+
+/// A table of the catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableRecord {
+    /// The database.
+    pub database: String,
+    /// Its name.
+    pub name: String,
+    /// Columns that are no partition keys: name and type.
+    pub columns: Vec<(String, String)>,
+    /// Partition keys in order: name and type.
+    pub partition_keys: Vec<(String, String)>,
+    /// `StorageDescriptor.Location`.
+    pub location: Option<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionRecord {
+    /// In the order of the table's keys.
+    pub values: Vec<String>,
+    /// `StorageDescriptor.Location`.
+    pub location: Option<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Catalog {
+    pub(super) databases: BTreeMap<String, BTreeMap<String, CatalogEntry>>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct CatalogEntry {
+    pub(super) table: TableRecord,
+    pub(super) partitions: BTreeMap<Vec<String>, PartitionRecord>,
+}
+
+impl World {
+    /// `glue:GetDatabases`: the names.
+    pub fn databases(&self) -> Vec<String> {
+        self.catalog.databases.keys().cloned().collect()
+    }
+
+    /// `glue:GetTables` without paging, in order of their names.
+    pub fn tables(&self, database: &str) -> SimResult<Vec<TableRecord>> {
+        Ok(self.database(database)?.values().map(|entry| entry.table.clone()).collect())
+    }
+
+    /// `glue:GetTable`.
+    pub fn table(&self, database: &str, table: &str) -> SimResult<&TableRecord> {
+        Ok(&self.entry(database, table)?.table)
+    }
+
+    /// `glue:GetPartitions` without paging, in order of their values.
+    pub fn partitions(
+        &self,
+        database: &str,
+        table: &str,
+        expression: Option<&str>,
+    ) -> SimResult<Vec<PartitionRecord>> {
+        let entry = self.entry(database, table)?;
+        let Some(text) = expression.filter(|text| !text.trim().is_empty()) else {
+            return Ok(entry.partitions.values().cloned().collect());
+        };
+        let expression = Expression::parse(text, &entry.table.partition_keys)?;
+        let chosen = entry.partitions.values().filter(|row| expression.holds(&row.values));
+        Ok(chosen.cloned().collect())
+    }
+
+    /// `glue:BatchGetPartition`: those that exist; absent ones simply do not come back.
+    pub fn batch_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        values: &[Vec<String>],
+    ) -> SimResult<Vec<PartitionRecord>> {
+        let entry = self.entry(database, table)?;
+        Ok(values.iter().filter_map(|values| entry.partitions.get(values).cloned()).collect())
+    }
+
+    pub(super) fn database(&self, database: &str) -> SimResult<&BTreeMap<String, CatalogEntry>> {
+        self.catalog
+            .databases
+            .get(database)
+            .ok_or_else(|| entity_not_found(format!("Database {database} not found.")))
+    }
+
+    fn entry(&self, database: &str, table: &str) -> SimResult<&CatalogEntry> {
+        self.database(database)?
+            .get(table)
+            .ok_or_else(|| entity_not_found(format!("Table {table} not found.")))
+    }
+}
+
+pub(super) fn entity_not_found(message: impl Into<String>) -> SimError {
+    SimError::new("EntityNotFoundException", 400, message)
+}

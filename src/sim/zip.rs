@@ -1,0 +1,1 @@
+//! Tiny zips, made by hand.
