@@ -48,7 +48,8 @@ fn check(
 ) -> Result<(), Refusal> {
     match stated {
         Some(stated) if stated != computed() => {
-            let message = format!("The {name} you specified did not match the calculated checksum.");
+            let message =
+                format!("The {name} you specified did not match the calculated checksum.");
             Err(Refusal::bad("BadDigest", message))
         }
         Some(_) | None => Ok(()),
@@ -127,7 +128,8 @@ mod tests {
 
     fn streamed(length: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER".parse().unwrap());
+        headers
+            .insert("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER".parse().unwrap());
         headers.insert("x-amz-decoded-content-length", length.parse().unwrap());
         headers
     }
@@ -144,7 +146,9 @@ mod tests {
     #[test]
     fn chunks_are_joined_and_their_trailing_checksum_is_checked() {
         let crc = crc32_base64(b"hello world");
-        let body = format!("5\r\nhello\r\n6;chunk-signature=ab\r\n world\r\n0\r\nx-amz-checksum-crc32:{crc}\r\n\r\n");
+        let body = format!(
+            "5\r\nhello\r\n6;chunk-signature=ab\r\n world\r\n0\r\nx-amz-checksum-crc32:{crc}\r\n\r\n"
+        );
         let content = content(&streamed("11"), &Bytes::from(body)).unwrap();
         assert_eq!(&content[..], b"hello world");
     }

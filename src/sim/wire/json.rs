@@ -43,11 +43,16 @@ impl Arguments {
         self.value(name).map(|value| value.as_str().ok_or_else(|| mistyped(name))).transpose()
     }
 
+    /// A member that is text; an empty one is as good as absent.
+    pub(super) fn filled(&self, name: &str) -> Result<Option<&str>, Refusal> {
+        Ok(self.text(name)?.filter(|text| !text.is_empty()))
+    }
+
     /// A member that is text and must be there, and not be empty.
     pub(super) fn required(&self, name: &str) -> Result<&str, Refusal> {
-        self.text(name)?
-            .filter(|text| !text.is_empty())
-            .ok_or_else(|| self.refuse(format!("1 validation error detected: {name} must not be null")))
+        self.filled(name)?.ok_or_else(|| {
+            self.refuse(format!("1 validation error detected: {name} must not be null"))
+        })
     }
 
     /// A member that is true or false; absent is false.

@@ -85,14 +85,17 @@ mod tests {
 
     #[test]
     fn a_full_last_page_has_no_token() {
-        let page = page((0..10).collect::<Vec<u32>>(), |n| format!("{n:04}"), "n", None, 10).unwrap();
+        let page =
+            page((0..10).collect::<Vec<u32>>(), |n| format!("{n:04}"), "n", None, 10).unwrap();
         assert_eq!(page.next, None);
     }
 
     #[test]
     fn tokens_of_another_question_and_altered_ones_are_unknown() {
         let ours = numbers(None).unwrap().next.unwrap();
-        for token in ["", "x", "deadbeef", "é0000000", &token_after("others", "0009"), &format!("{ours}00")] {
+        for token in
+            ["", "x", "deadbeef", "é0000000", &token_after("others", "0009"), &format!("{ours}00")]
+        {
             assert_eq!(numbers(Some(token)), Err(UnknownToken), "{token}");
         }
     }

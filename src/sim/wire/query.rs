@@ -33,9 +33,8 @@ pub(super) fn max_records(form: &Pairs) -> Result<usize, Refusal> {
     const LEAST: usize = 20;
     let Some(asked) = form.get("MaxRecords") else { return Ok(MOST) };
     asked.parse().ok().filter(|records| (LEAST..=MOST).contains(records)).ok_or_else(|| {
-        let message = format!(
-            "Invalid value {asked} for MaxRecords. Must be between {LEAST} and {MOST}"
-        );
+        let message =
+            format!("Invalid value {asked} for MaxRecords. Must be between {LEAST} and {MOST}");
         Refusal::bad("InvalidParameterValue", message)
     })
 }
@@ -46,8 +45,9 @@ pub(super) fn filters(form: &Pairs) -> Vec<(String, Vec<String>)> {
     for number in 1.. {
         let prefix = format!("Filters.Filter.{number}.");
         let Some(name) = form.get(&format!("{prefix}Name")) else { break };
-        let values = form.beginning(&format!("{prefix}Values.Value."));
-        filters.push((name.to_owned(), values.map(|(_, value)| value.to_owned()).collect()));
+        let values_prefix = format!("{prefix}Values.Value.");
+        let values = form.beginning(&values_prefix).map(|(_, value)| value.to_owned());
+        filters.push((name.to_owned(), values.collect()));
     }
     filters
 }

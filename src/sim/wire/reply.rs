@@ -83,6 +83,11 @@ impl Refusal {
 
 impl From<SimError> for Refusal {
     fn from(error: SimError) -> Self {
-        Self::new(error.status, error.code, error.message)
+        let mut refusal = Self::new(error.status, error.code, error.message);
+        // ECS's conflict names the tasks that exist.
+        if !error.resource_ids.is_empty() {
+            refusal.members.push(("resourceIds", error.resource_ids.into()));
+        }
+        refusal
     }
 }

@@ -13,6 +13,8 @@ use super::{ecs, events, glue, logs, rds, s3, scheduler, sts};
 /// A request that has come in whole.
 #[derive(Clone, Debug)]
 pub(super) struct Incoming {
+    /// The door's own number for it.
+    pub(super) id: String,
     pub(super) method: Method,
     /// As it was sent: still percent-encoded.
     pub(super) path: String,
@@ -61,10 +63,9 @@ pub(super) struct Route {
 pub(super) fn route(request: &Incoming) -> Route {
     let service = service(request);
     let name = operation_name(service, request);
-    let known = operations(service).iter().copied();
-    let operation = known
-        .filter(|operation| operation.split_once(':').is_some_and(|(_, own)| own == name))
-        .next();
+    let mut known = operations(service).iter().copied();
+    let operation =
+        known.find(|operation| operation.split_once(':').is_some_and(|(_, own)| own == name));
     Route { service, name, operation }
 }
 
@@ -130,6 +131,7 @@ mod tests {
             map.insert(*name, value.parse().unwrap());
         }
         Incoming {
+            id: "1".to_owned(),
             method,
             path: path.to_owned(),
             query: Pairs::parse(query),

@@ -43,7 +43,13 @@ pub(super) fn bucket_and_key(path: &str) -> (String, String) {
 pub(super) fn operation_name(request: &Incoming) -> &'static str {
     let (bucket, key) = bucket_and_key(&request.path);
     match (bucket.is_empty(), key.is_empty()) {
-        (true, _) => if request.method == Method::GET { "ListBuckets" } else { "Unknown" },
+        (true, _) => {
+            if request.method == Method::GET {
+                "ListBuckets"
+            } else {
+                "Unknown"
+            }
+        }
         (false, true) => of_bucket(request),
         (false, false) => of_object(request),
     }
@@ -73,7 +79,13 @@ fn of_object(request: &Incoming) -> &'static str {
         "GET" if query.has("tagging") => "GetObjectTagging",
         "GET" => "GetObject",
         "HEAD" => "HeadObject",
-        "PUT" if query.has("uploadId") => if is_copy { "UploadPartCopy" } else { "UploadPart" },
+        "PUT" if query.has("uploadId") => {
+            if is_copy {
+                "UploadPartCopy"
+            } else {
+                "UploadPart"
+            }
+        }
         "PUT" if query.has("tagging") => "PutObjectTagging",
         "PUT" if is_copy => "CopyObject",
         "PUT" => "PutObject",

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderName, HeaderValue, Response};
-use axum::Router;
+use axum::http::Response;
 use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -16,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::calls::{Calls, WireCall};
 use super::clock::WireClock;
-use super::dispatch;
+use super::dispatch::{self, Outcome};
 use super::listener::{CuttableListener, Cutter};
-use super::reply::{Refusal, Reply};
+use super::reply::Reply;
 use super::route::{Incoming, Route, route};
-use super::shape::Asked;
+use super::s3_objects::http_date;
+use super::shape::Service;
 use super::uri::Pairs;
-use crate::sim::{Fault, FaultKind, Moment, Sim, World};
+use crate::sim::Sim;
 
 /// The largest body that is read: a part of an upload, and room to spare.
 const BODY_LIMIT_BYTES: usize = 256 * 1024 * 1024;
@@ -119,24 +120,16 @@ struct Door {
     requests: AtomicU64,
 }
 
-/// What becomes of a call.
-enum Outcome {
-    Answered(Reply),
-    /// The connection is closed without an answer.
-    Dropped,
-    /// No answer ever comes.
-    Silent,
-}
-
 async fn answer(
     State(door): State<Arc<Door>>,
     ConnectInfo(cutter): ConnectInfo<Cutter>,
     request: Request,
 ) -> Response<Body> {
     match door.call(request).await {
-        Outcome::Answered(reply) => return reply.into_response(),
-        Outcome::Dropped => cutter.cut(),
-        Outcome::Silent => {}
+        Some(Outcome::Answered(reply)) => return reply.into_response(),
+        Some(Outcome::Silent) => {}
+        // A client that leaves in the middle of its body asked for nothing.
+        Some(Outcome::Dropped | Outcome::Refused(_)) | None => cutter.cut(),
     }
     std::future::pending().await
 }
@@ -147,54 +140,85 @@ impl Door {
         Self { sim, clock, latency, calls: Calls::default(), requests: AtomicU64::new(1) }
     }
 
-    async fn call(&self, request: Request) -> Outcome {
+    /// One call from its first byte to its answer, with refusals written out.
+    async fn call(&self, request: Request) -> Option<Outcome> {
         let id = format!("{:016X}", self.requests.fetch_add(1, Ordering::Relaxed));
-        // A client that leaves in the middle of its body asked for nothing.
-        let Some(incoming) = read(request).await else { return Outcome::Dropped };
+        let incoming = read(request, id).await?;
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
         }
         let route = route(&incoming);
-        let (now, target, result) = self.sim.with(|world| {
-            if let Some(now) = self.clock.now() {
-                world.advance_to(now);
+        let target = dispatch::target(route.service, &incoming);
+        let (now, outcome) = self.in_world(&route, &incoming, &target);
+        let (outcome, code) = written(outcome, route.service, &incoming);
+        let outcome = match outcome {
+            Outcome::Answered(reply) => {
+                Outcome::Answered(with_common_headers(reply, route.service, &incoming.id, now))
             }
-            let target = dispatch::target(&route, &incoming);
-            (world.now(), target.clone(), attempt(&route, &incoming, &target, world))
-        });
-        let mut call = WireCall {
+            other @ (Outcome::Refused(_) | Outcome::Dropped | Outcome::Silent) => other,
+        };
+        self.calls.push(WireCall {
             service: route.service.name(),
-            operation: route.name.clone(),
+            operation: route.name,
             target,
             at: now,
-            status: None,
-            code: None,
-        };
-        let outcome = self.written(&route, &incoming, &id, now, result, &mut call);
-        self.calls.push(call);
-        outcome
+            status: status(&outcome),
+            code,
+        });
+        Some(outcome)
     }
 
-    fn written(
+    /// Moves the World to our time and carries the call out in it.
+    fn in_world(
         &self,
         route: &Route,
         incoming: &Incoming,
-        id: &str,
-        now: DateTime<Utc>,
-        result: Result<Result<Reply, Refusal>, Outcome>,
-        call: &mut WireCall,
-    ) -> Outcome {
-        let reply = match result {
-            Err(outcome) => return outcome,
-            Ok(Ok(reply)) => reply,
-            Ok(Err(refusal)) => {
-                call.code = Some(refusal.code.clone());
-                let asked =
-                    Asked { method: &incoming.method, path: &incoming.path, request_id: id };
-                route.service.write(&refusal, &asked)
-            }
-        };
-        call.status = Some(reply.status);
-        Outcome::Answered(with_common_headers(reply, route, id, now))
+        target: &str,
+    ) -> (DateTime<Utc>, Outcome) {
+        let mut world = self.sim.lock();
+        if let Some(now) = self.clock.now() {
+            world.advance_to(now);
+        }
+        let outcome = dispatch::carry_out(route, incoming, target, &mut world);
+        (world.now(), outcome)
     }
+}
+
+async fn read(request: Request, id: String) -> Option<Incoming> {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, BODY_LIMIT_BYTES).await.ok()?;
+    Some(Incoming {
+        id,
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        query: Pairs::parse(parts.uri.query().unwrap_or_default()),
+        headers: parts.headers,
+        body,
+    })
+}
+
+/// A refusal in its service's shape, and its code.
+fn written(outcome: Outcome, service: Service, incoming: &Incoming) -> (Outcome, Option<String>) {
+    match outcome {
+        Outcome::Refused(refusal) => {
+            let reply = service.write(&refusal, incoming);
+            (Outcome::Answered(reply), Some(refusal.code))
+        }
+        other @ (Outcome::Answered(_) | Outcome::Dropped | Outcome::Silent) => (other, None),
+    }
+}
+
+fn status(outcome: &Outcome) -> Option<u16> {
+    match outcome {
+        Outcome::Answered(reply) => Some(reply.status),
+        Outcome::Refused(_) | Outcome::Dropped | Outcome::Silent => None,
+    }
+}
+
+fn with_common_headers(reply: Reply, service: Service, id: &str, now: DateTime<Utc>) -> Reply {
+    let reply = reply.header(service.request_id_header(), id).header("date", http_date(now));
+    if service == Service::S3 {
+        return reply.header("x-amz-id-2", format!("{id}/sim")).header("server", "AmazonS3");
+    }
+    reply
 }

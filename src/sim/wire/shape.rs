@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use super::json::JSON_1_1;
 use super::reply::{Refusal, Reply};
+use super::route::Incoming;
 use super::xml::Xml;
+use super::{rds, sts};
 
 /// A service that the door speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,11 +151,11 @@ impl Service {
     }
 
     /// A refusal as this service writes it.
-    pub(super) fn write(self, refusal: &Refusal, request: &Asked<'_>) -> Reply {
+    pub(super) fn write(self, refusal: &Refusal, request: &Incoming) -> Reply {
         match self {
             Self::S3 => s3_error(refusal, request),
-            Self::Rds => query_error(refusal, request, "http://rds.amazonaws.com/doc/2014-10-31/"),
-            Self::Sts => query_error(refusal, request, "https://sts.amazonaws.com/doc/2011-06-15/"),
+            Self::Rds => query_error(refusal, request, rds::NAMESPACE),
+            Self::Sts => query_error(refusal, request, sts::NAMESPACE),
             // Glue and Scheduler write the member with a capital, the others without.
             Self::Glue => json_error(refusal, JSON_1_1, "Message"),
             Self::Scheduler => json_error(refusal, "application/json", "Message"),
@@ -162,15 +164,7 @@ impl Service {
     }
 }
 
-/// What an error says about the request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
-    pub(super) method: &'a Method,
-    pub(super) path: &'a str,
-    pub(super) request_id: &'a str,
-}
-
-fn s3_error(refusal: &Refusal, request: &Asked<'_>) -> Reply {
+fn s3_error(refusal: &Refusal, request: &Incoming) -> Reply {
     if request.method == Method::HEAD || refusal.status == 304 {
         return Reply::empty(refusal.status);
     }
@@ -180,13 +174,13 @@ fn s3_error(refusal: &Refusal, request: &Asked<'_>) -> Reply {
         for (name, value) in &refusal.members {
             xml.text(name, value.as_str().unwrap_or_default());
         }
-        xml.text("Resource", request.path);
-        xml.text("RequestId", request.request_id);
+        xml.text("Resource", &request.path);
+        xml.text("RequestId", &request.id);
     });
     Reply::new(refusal.status, "application/xml", body)
 }
 
-fn query_error(refusal: &Refusal, request: &Asked<'_>, namespace: &str) -> Reply {
+fn query_error(refusal: &Refusal, request: &Incoming, namespace: &str) -> Reply {
     let fault = if refusal.status < 500 { "Sender" } else { "Receiver" };
     let body = Xml::document("ErrorResponse", namespace, |xml| {
         xml.element("Error", |xml| {
@@ -194,7 +188,7 @@ fn query_error(refusal: &Refusal, request: &Asked<'_>, namespace: &str) -> Reply
             xml.text("Code", &refusal.code);
             xml.text("Message", &refusal.message);
         });
-        xml.text("RequestId", request.request_id);
+        xml.text("RequestId", &request.id);
     });
     Reply::new(refusal.status, "text/xml", body)
 }

@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn broken_documents_are_refused() {
-        for text in ["", "text", "<a>", "<a></b>", "<a/><b/>", "<a>&unknown;</a>", "<!DOCTYPE a><a/>"]
+        for text in
+            ["", "text", "<a>", "<a></b>", "<a/><b/>", "<a>&unknown;</a>", "<!DOCTYPE a><a/>"]
         {
             assert_eq!(parse(text), None, "{text}");
         }
