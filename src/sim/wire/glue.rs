@@ -118,7 +118,7 @@ fn table_json(table: &TableRecord, world: &World) -> Value {
         "CreateTime": seconds(table.created_at),
         "UpdateTime": seconds(table.created_at),
         "Retention": 0,
-        "StorageDescriptor": storage(table.location.as_deref(), Some(columns(&table.columns))),
+        "StorageDescriptor": storage(table.location.as_deref(), Some(&columns(&table.columns))),
         "PartitionKeys": columns(&table.partition_keys),
         "TableType": "EXTERNAL_TABLE",
         "Parameters": { "classification": "parquet" },
@@ -126,7 +126,7 @@ fn table_json(table: &TableRecord, world: &World) -> Value {
     })
 }
 
-fn storage(location: Option<&str>, columns: Option<Value>) -> Value {
+fn storage(location: Option<&str>, columns: Option<&Value>) -> Value {
     json!({
         "Columns": columns,
         "Location": location,
@@ -169,7 +169,7 @@ fn partition_json(
         "DatabaseName": table.database,
         "TableName": table.name,
         "CreationTime": seconds(partition.created_at),
-        "StorageDescriptor": storage(partition.location.as_deref(), columns),
+        "StorageDescriptor": storage(partition.location.as_deref(), columns.as_ref()),
         "CatalogId": world.names.account,
     })
 }

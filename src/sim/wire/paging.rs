@@ -40,16 +40,13 @@ pub(super) fn page<T>(
 
 /// The token that continues after an item.
 pub(super) fn token_after(scope: &str, last: &str) -> String {
-    let mut token = format!("{:08x}", seal(scope, last));
-    for byte in last.bytes() {
-        token.push_str(&format!("{byte:02x}"));
-    }
-    token
+    let seal = format!("{:08x}", seal(scope, last));
+    last.bytes().map(|byte| format!("{byte:02x}")).fold(seal, |token, digits| token + &digits)
 }
 
 /// The item after which a token continues; `None` when the token is not one of ours.
 pub(super) fn read_token(scope: &str, token: &str) -> Option<String> {
-    (token.len() >= 8 && token.len() % 2 == 0 && token.is_ascii()).then_some(())?;
+    (token.len() >= 8 && token.len().is_multiple_of(2) && token.is_ascii()).then_some(())?;
     let stated = u32::from_str_radix(&token[..8], 16).ok()?;
     let bytes = (8..token.len()).step_by(2).map(|at| u8::from_str_radix(&token[at..at + 2], 16));
     let last = String::from_utf8(bytes.collect::<Result<Vec<u8>, _>>().ok()?).ok()?;

@@ -220,7 +220,7 @@ fn write_listing(xml: &mut Xml, asked: &Asked<'_>, entries: &[Entry], next: Opti
     for entry in entries {
         match entry {
             Entry::Object(object) => {
-                xml.element("Contents", |xml| write_object(xml, asked, object))
+                xml.element("Contents", |xml| write_object(xml, asked, object));
             }
             Entry::Prefix(prefix) => {
                 xml.element("CommonPrefixes", |xml| xml.text("Prefix", asked.encoded(prefix)));

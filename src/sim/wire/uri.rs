@@ -33,8 +33,8 @@ pub(super) fn encode_key(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push('%');
-            out.push_str(&format!("{byte:02X}"));
+            let escape = format!("%{byte:02X}");
+            out.push_str(&escape);
         }
     }
     out

@@ -14,28 +14,32 @@ impl Xml {
     /// A document with one root.
     pub(super) fn document(root: &str, namespace: &str, fill: impl FnOnce(&mut Self)) -> String {
         let mut xml = Self("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned());
-        xml.0.push_str(&format!("<{root}"));
-        if !namespace.is_empty() {
-            xml.0.push_str(&format!(" xmlns=\"{namespace}\""));
+        if namespace.is_empty() {
+            xml.put(&["<", root, ">"]);
+        } else {
+            xml.put(&["<", root, " xmlns=\"", namespace, "\">"]);
         }
-        xml.0.push('>');
         fill(&mut xml);
-        xml.0.push_str(&format!("</{root}>"));
+        xml.put(&["</", root, ">"]);
         xml.0
+    }
+
+    fn put(&mut self, pieces: &[&str]) {
+        self.0.extend(pieces.iter().copied());
     }
 
     /// An element with children.
     pub(super) fn element(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
-        self.0.push_str(&format!("<{name}>"));
+        self.put(&["<", name, ">"]);
         fill(self);
-        self.0.push_str(&format!("</{name}>"));
+        self.put(&["</", name, ">"]);
     }
 
     /// An element with text.
     pub(super) fn text(&mut self, name: &str, value: impl AsRef<str>) {
-        self.0.push_str(&format!("<{name}>"));
+        self.put(&["<", name, ">"]);
         escape_into(&mut self.0, value.as_ref());
-        self.0.push_str(&format!("</{name}>"));
+        self.put(&["</", name, ">"]);
     }
 
     /// An element with text, when there is any.
