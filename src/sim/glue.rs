@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::error::{SimError, SimResult};
 use super::expression::Expression;
@@ -90,6 +90,30 @@ impl World {
         Ok(values.iter().filter_map(|values| entry.partitions.get(values).cloned()).collect())
     }
 
+    /// Registers a partition of a table, and the table when there is none.
+    pub(super) fn register(&mut self, database: &str, table: &str, base: &str, date: NaiveDate) {
+        let now = self.now;
+        let tables = self.catalog.databases.entry(database.to_owned()).or_default();
+        let entry = tables.entry(table.to_owned()).or_insert_with(|| CatalogEntry {
+            table: new_table(database, table, base, now),
+            partitions: BTreeMap::new(),
+        });
+        let values = partition_values(date);
+        entry.partitions.entry(values.clone()).or_insert_with(|| PartitionRecord {
+            values,
+            location: Some(format!("{base}{}", partition_path(date))),
+            created_at: now,
+        });
+    }
+
+    /// Takes a partition out of the catalog; its objects stay.
+    pub fn unregister(&mut self, database: &str, table: &str, date: NaiveDate) {
+        let tables = self.catalog.databases.get_mut(database);
+        if let Some(entry) = tables.and_then(|tables| tables.get_mut(table)) {
+            entry.partitions.remove(&partition_values(date));
+        }
+    }
+
     pub(super) fn database(&self, database: &str) -> SimResult<&BTreeMap<String, CatalogEntry>> {
         self.catalog
             .databases
@@ -106,4 +130,28 @@ impl World {
 
 pub(super) fn entity_not_found(message: impl Into<String>) -> SimError {
     SimError::new("EntityNotFoundException", 400, message)
+}
+
+fn new_table(database: &str, name: &str, base: &str, now: DateTime<Utc>) -> TableRecord {
+    let strings = |names: &[&str]| {
+        names.iter().map(|name| ((*name).to_owned(), "string".to_owned())).collect()
+    };
+    TableRecord {
+        database: database.to_owned(),
+        name: name.to_owned(),
+        columns: strings(&["id", "status", "import_datetime"]),
+        partition_keys: strings(&["import_year", "import_month", "import_day", "import_date"]),
+        location: Some(base.to_owned()),
+        created_at: now,
+    }
+}
+
+fn partition_values(date: NaiveDate) -> Vec<String> {
+    ["%Y", "%m", "%d", "%Y%m%d"].map(|format| date.format(format).to_string()).into()
+}
+
+/// The folders of a date below a table, with a trailing slash.
+pub(super) fn partition_path(date: NaiveDate) -> String {
+    let path = "import_year=%Y/import_month=%m/import_day=%d/import_date=%Y%m%d/";
+    date.format(path).to_string()
 }

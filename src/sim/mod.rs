@@ -17,6 +17,7 @@
 mod build;
 mod clock;
 mod door;
+mod door_words;
 mod ecs;
 mod error;
 mod events;
@@ -37,8 +38,11 @@ mod workflow;
 mod world;
 pub mod zip;
 
+#[cfg(test)]
+mod tests;
+
 pub use build::WorldBuilder;
-pub use clock::SimClock;
+pub use clock::{SimClock, TimeHold};
 pub use door::SimPlatform;
 pub use ecs::{
     ContainerOverride, DesiredStatus, RunTask, RunTaskAnswer, TaskFailure, TaskFilter, TaskRecord,
@@ -48,7 +52,7 @@ pub use error::{SimError, SimResult};
 pub use events::{RuleChange, RuleRecord, RuleSetting, ScheduleRecord, TargetRecord};
 pub use faults::{Call, Fault, FaultKind, FaultRule, FaultWhen, Faults, Moment};
 pub use glue::{PartitionRecord, TableRecord};
-pub use inspect::{Generation, LoadInterval, Overlap, TrailEvent, Writer};
+pub use inspect::{Generation, Incident, LoadInterval, Overlap, TrailEvent, Writer};
 pub use logs::LogLine;
 pub use names::{Names, RawZone};
 pub use profile::{DumpKind, JobFailure, Profile, Times, WorkflowStart};

@@ -83,7 +83,7 @@ impl Body {
         self.range(0, self.len())
     }
 
-    fn etag(&self) -> String {
+    pub(super) fn etag(&self) -> String {
         let mut digest = Md5::new();
         digest.update(&self.head);
         digest.update(self.zeros.to_be_bytes());
@@ -322,9 +322,14 @@ impl World {
 
     /// Writes an object of the pipeline's own.
     pub(super) fn write_own(&mut self, bucket: &str, key: &str, body: Body) {
+        self.write_as(Writer::Pipeline, bucket, key, body);
+    }
+
+    /// Writes an object; makes the bucket when there is none.
+    pub(super) fn write_as(&mut self, writer: Writer, bucket: &str, key: &str, body: Body) {
         let etag = body.etag();
         self.create_bucket(bucket);
-        let written = self.write(bucket, key, body, &etag, Writer::Pipeline, "PutObject");
+        let written = self.write(bucket, key, body, &etag, writer, "PutObject");
         debug_assert!(written.is_ok(), "the bucket was just made");
     }
 }
