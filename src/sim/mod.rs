@@ -33,6 +33,7 @@ mod profile;
 mod rds;
 mod s3;
 mod timing;
+pub mod wire;
 mod workflow;
 mod world;
 pub mod zip;
