@@ -66,8 +66,8 @@ impl SimClock {
         self.bed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn activity(&self) -> (u64, usize) {
-        (self.bed().activity, self.sim.lock().calls().len())
+    fn activity(&self) -> (u64, u64) {
+        (self.bed().activity, self.sim.lock().requests)
     }
 }
 
@@ -104,7 +104,7 @@ struct Sleep {
     clock: SimClock,
     place: (DateTime<Utc>, u64),
     idle_turns: u32,
-    seen: (u64, usize),
+    seen: (u64, u64),
 }
 
 impl Sleep {
@@ -175,7 +175,7 @@ mod tests {
     async fn sleeping_moves_the_world_by_exactly_that_long() {
         let clock = clock();
         let before = clock.now();
-        clock.sleep(Duration::from_secs(3 * 3600)).await;
+        clock.sleep(Duration::from_hours(3)).await;
         assert_eq!(clock.now() - before, TimeDelta::hours(3));
     }
 
@@ -201,10 +201,10 @@ mod tests {
         let clock = clock();
         let start = clock.now();
         tokio::select! {
-            () = clock.sleep(Duration::from_secs(3600)) => unreachable!("the shorter one wins"),
-            () = clock.sleep(Duration::from_secs(60)) => {}
+            () = clock.sleep(Duration::from_hours(1)) => unreachable!("the shorter one wins"),
+            () = clock.sleep(Duration::from_mins(1)) => {}
         }
-        clock.sleep(Duration::from_secs(60)).await;
+        clock.sleep(Duration::from_mins(1)).await;
         assert_eq!(clock.now() - start, TimeDelta::minutes(2));
     }
 
@@ -226,7 +226,7 @@ mod tests {
             }
         };
         let (done_at, (), ()) =
-            futures_util::join!(work, drain, clock.sleep(Duration::from_secs(3600)));
+            futures_util::join!(work, drain, clock.sleep(Duration::from_hours(1)));
         assert_eq!(done_at, start);
     }
 }

@@ -211,7 +211,8 @@ impl World {
         schedule.created_at = self.now;
         let (group, name) = key.clone();
         self.events.schedules.insert(key, schedule);
-        self.at(at, Happening::ScheduleFires { group, name, at });
+        let lag = self.draw(self.timing.scheduler);
+        self.at(at + lag, Happening::ScheduleFires { group, name, at });
         Ok(arn)
     }
 
@@ -286,12 +287,14 @@ impl World {
     }
 
     /// The trail sees a write: its event arrives later, if the bucket is the watched one.
+    /// A write that was refused is recorded too, and the rule does not look at that (H12).
     pub(super) fn notice_write(
         &mut self,
         bucket: &str,
         key: &str,
         writer: Writer,
         event_name: &'static str,
+        refused: bool,
     ) {
         if bucket != self.names.dump_bucket {
             return;
@@ -302,6 +305,7 @@ impl World {
             key: key.to_owned(),
             event_name,
             writer,
+            refused,
             written_at: self.now,
             arrives_at,
             arrived: false,

@@ -12,10 +12,12 @@ use crate::domain::TableId;
 /// Who wrote an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer {
-    /// Whoever speaks through a door: gapmend, or a person.
+    /// Whoever speaks through a door.
     Caller,
     /// The supplier of the dumps.
     Supplier,
+    /// A person with the console.
+    Person,
     /// The pipeline itself.
     Pipeline,
 }
@@ -29,6 +31,8 @@ pub struct TrailEvent {
     pub event_name: &'static str,
     /// Who wrote it.
     pub writer: Writer,
+    /// Whether it was refused because the key was there; the trail does not mind.
+    pub refused: bool,
     /// When it was written.
     pub written_at: DateTime<Utc>,
     /// When its event arrives.

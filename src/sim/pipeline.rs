@@ -197,7 +197,7 @@ impl World {
         let backdated = export.ends_with("-backdated");
         let names = &self.names;
         let name = if backdated { &names.backdated_workflow } else { &names.live_workflow }.clone();
-        if let Some(workflow) = self.workflows.workflows.get_mut(&name) {
+        if let Some(workflow) = self.workflows.definitions.get_mut(&name) {
             let value = date.format("%Y%m%d").to_string();
             workflow.default_properties = [("import_date".to_owned(), value)].into();
             workflow.max_concurrent_runs = None;
@@ -317,8 +317,11 @@ impl World {
     fn purge(&mut self, zone: &RawZone, table: &str, today: NaiveDate) {
         let prefix = format!("{}{table}/{}", zone.prefix, partition_path(today));
         let bucket = self.names.raw_bucket.clone();
+        let old = self.list_objects(&bucket, &prefix, None, usize::MAX).unwrap_or_default();
         if let Ok(objects) = self.bucket_mut(&bucket) {
-            objects.retain(|key, _| !key.starts_with(&prefix));
+            for object in old {
+                objects.remove(&object.key);
+            }
         }
         self.record.generations.remove(&(table_id(zone, table), today));
     }

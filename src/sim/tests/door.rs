@@ -61,10 +61,10 @@ async fn a_whole_backdated_ingestion_is_seen_through_the_door_in_virtual_time() 
     assert_eq!((task.exit_code, task.date_override.as_deref()), (Some(0), Some("2026-11-10")));
     let id = sim.lock().names.backdated_id(gap());
     assert!(!platform.snapshot(&id).await.unwrap().unwrap().is_available(), "still creating");
-    clock.sleep(Duration::from_secs(2 * 3600)).await;
+    clock.sleep(Duration::from_hours(2)).await;
     let export = platform.export(&id).await.unwrap().unwrap();
     assert_eq!(export.status, ExportStatus::Complete);
-    clock.sleep(Duration::from_secs(3600)).await;
+    clock.sleep(Duration::from_hours(1)).await;
     let workflow = sim.lock().names.backdated_workflow.clone();
     let runs = platform.workflow_runs(&workflow, morning()).await.unwrap();
     let run = platform.workflow_run(&workflow, &runs[0].id).await.unwrap();
@@ -182,7 +182,7 @@ async fn the_dead_man_is_armed_read_back_and_fires() {
     assert_eq!(platform.dead_man("gapmend", "gapmend-1").await.unwrap(), Some(switch));
     platform.disable_rule(&rule, BUS).await.unwrap();
     assert_eq!(platform.rule(&rule, BUS).await.unwrap().state, RuleState::Disabled);
-    clock.sleep(Duration::from_secs(3 * 3600)).await;
+    clock.sleep(Duration::from_hours(3)).await;
     assert_eq!(platform.rule(&rule, BUS).await.unwrap().state, RuleState::Enabled);
     assert_eq!(platform.dead_man("gapmend", "gapmend-1").await.unwrap(), None);
     platform.disarm_dead_man("gapmend", "gapmend-1").await.unwrap();
@@ -196,7 +196,7 @@ async fn a_task_that_is_being_stopped_is_still_seen_alive() {
     let TaskStart::Started(arn) = platform.run_task(&request).await.unwrap() else {
         panic!("refused");
     };
-    clock.sleep(Duration::from_secs(300)).await;
+    clock.sleep(Duration::from_mins(5)).await;
     platform.stop_task(&request.cluster, &arn, "yield").await.unwrap();
     assert_eq!(platform.family_tasks(&family(&sim)).await.unwrap().len(), 1);
     clock.sleep(Duration::from_secs(90)).await;

@@ -158,7 +158,7 @@ fn a_snapshot_deleted_before_its_export_began_loses_the_date() {
     while !is_available(&world) {
         pass_seconds(&mut world, 5);
     }
-    world.timing.export_start = Duration::from_secs(600);
+    world.timing.export_start = Duration::from_mins(10);
     let mut other = world.target_request().unwrap();
     other.client_token = None;
     // The next task's container begins 80 s from now; the export lambda comes after a minute.
@@ -270,7 +270,7 @@ fn landing_files_older_than_the_bookmark_are_taken_for_processed() {
 fn two_copiers_at_once_start_both_runs_for_the_later_date() {
     let sim = with_gap().gap(date("2026-11-11")).no_supplier().build();
     let mut world = sim.lock();
-    let late = Duration::from_secs(4 * 3600);
+    let late = Duration::from_hours(4);
     let script = Profile { workflow_start: WorkflowStart::Late(late), ..Profile::default() };
     world.profiles.insert(gap(), script);
     start(&mut world, gap());

@@ -201,3 +201,24 @@ fn an_event_may_fire_the_rule_twice_and_the_two_tasks_collide() {
     assert_eq!(world.fired_live_dumps()[0].fired.len(), 2);
     assert_eq!(world.overlaps().len(), 1);
 }
+
+#[test]
+fn a_refused_write_fires_as_well() {
+    let sim = WorldBuilder::at(morning()).build();
+    let mut world = sim.lock();
+    let key = world.names.dump_key_of(date("2026-11-20"));
+    assert_eq!(world.put_object(BUCKET, &key, "words", true).unwrap_err().status, 412);
+    pass_minutes(&mut world, 13);
+    assert!(world.trail()[0].refused);
+    assert_eq!(world.tasks().len(), 1);
+}
+
+#[test]
+fn a_redelivered_old_dump_fires_todays_run_and_not_its_own() {
+    let sim = WorldBuilder::at(morning()).build();
+    let mut world = sim.lock();
+    world.write_dump(date("2026-11-10"));
+    pass_minutes(&mut world, 20);
+    assert_eq!(world.tasks()[0].date, Some(date("2026-11-22")));
+    assert_eq!(world.tasks()[0].exit_code, Some(1));
+}
