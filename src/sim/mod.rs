@@ -35,6 +35,7 @@ mod rds;
 mod s3;
 mod task;
 mod timing;
+pub mod wire;
 mod workflow;
 mod world;
 pub mod zip;
