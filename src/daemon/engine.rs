@@ -298,10 +298,9 @@ impl Engine {
         let resting = blind && tried.is_some_and(|age| age >= Duration::zero() && age < retry);
         let cause = match (&memory.scan, due) {
             _ if !requests.is_empty() => ScanCause::Request,
-            (None, _) => ScanCause::StartUp,
             (Some(_), _) if resting => return Ok(false),
             (Some(_), Some(_)) => ScanCause::Slot,
-            (Some(Seen::Blind(_)), None) => ScanCause::StartUp,
+            (None | Some(Seen::Blind(_)), _) => ScanCause::StartUp,
             (Some(Seen::Known(_)), None) => return Ok(false),
         };
         self.scan(dataset, cause, due).await?;
@@ -330,7 +329,7 @@ impl Engine {
         }
         let slot = due.map(|(slot, _)| slot.date);
         let record =
-            self.scan_record(dataset, &scan, ScanHead { cause, slot, missed_slots: missed });
+            self.scan_record(dataset, &scan, &ScanHead { cause, slot, missed_slots: missed });
         let memory = self.datasets.entry(dataset_name.clone()).or_default();
         memory.scan = Some(scan);
         memory.scan_tried_at = Some(began);
@@ -358,7 +357,7 @@ impl Engine {
         &self,
         dataset: &DatasetSettings,
         scan: &Seen<Scan>,
-        head: ScanHead,
+        head: &ScanHead,
     ) -> ScanRecord {
         let now = self.world.now();
         let mut record = ScanRecord {

@@ -17,7 +17,7 @@ const BLIND_WAIT_SECONDS: i64 = 5;
 /// Waiting for a live run, a back-off or a dump without any step of ours ends after so long.
 const WAITS_AT_MOST_HOURS: i64 = 24;
 /// The loop never sleeps longer.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 /// Nor shorter.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(20);
 
@@ -26,10 +26,21 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(20);
 pub struct Healed {
     /// The runs that were in progress or began since, oldest first.
     pub runs: Vec<Run>,
-    /// By dataset: why it ended, and the dates that are still healable or were asked for in vain.
-    pub rests: Vec<(String, Rest, Vec<(NaiveDate, DateStatus, String)>)>,
+    /// How it ended for each dataset.
+    pub rests: Vec<HealEnd>,
     /// Whether it was told to stop before the end.
     pub interrupted: bool,
+}
+
+/// How a `heal` ended for one dataset.
+#[derive(Clone, Debug)]
+pub struct HealEnd {
+    /// The dataset.
+    pub dataset: String,
+    /// Why nothing more is started.
+    pub rest: Rest,
+    /// Dates that are still healable, or were asked for and are not available, and why.
+    pub left: Vec<(NaiveDate, DateStatus, String)>,
 }
 
 impl Healed {
@@ -49,7 +60,7 @@ impl Healed {
             && self
                 .rests
                 .iter()
-                .all(|(_, rest, left)| *rest == Rest::NothingToDo && left.is_empty())
+                .all(|end| end.rest == Rest::NothingToDo && end.left.is_empty())
     }
 }
 
@@ -69,21 +80,16 @@ pub async fn heal(
     let mut rests: Vec<(String, Rest)> = Vec::new();
     let mut interrupted = false;
     for name in names {
-        match heal_dataset(engine, name, shutdown).await? {
-            Some(rest) => rests.push((name.clone(), rest)),
-            None => {
-                interrupted = true;
-                break;
-            }
-        }
+        let Some(rest) = heal_dataset(engine, name, shutdown).await? else {
+            interrupted = true;
+            break;
+        };
+        rests.push((name.clone(), rest));
     }
     let runs = engine.ledger.state().runs.iter().skip(first_run).cloned().collect();
     let rests = rests
         .into_iter()
-        .map(|(name, rest)| {
-            let left = left_over(engine, &name);
-            (name, rest, left)
-        })
+        .map(|(dataset, rest)| HealEnd { left: left_over(engine, &dataset), dataset, rest })
         .collect();
     engine.ledger.leave().await?;
     Ok(Healed { runs, rests, interrupted })

@@ -17,6 +17,6 @@ pub mod slots;
 mod wake;
 
 pub use engine::{Engine, Errand, Pass};
-pub use heal::{Healed, heal};
+pub use heal::{HealEnd, Healed, heal};
 pub use report::{ConfigReport, DatasetReport, Happening, NoRecorder, Recorder, Report};
 pub use serve::{Reload, serve};

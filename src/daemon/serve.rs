@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::ledger::LedgerError;
 
 /// The loop never sleeps longer: clocks step, requests come, beats are due.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 /// While a run is in progress elsewhere or we stand by, requests and take-overs are looked for
 /// this often.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(20);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Duration, NaiveDate, Timelike};
+use chrono::{Duration, NaiveDate};
 
 use super::zip_tail::ZipMemory;
 use super::{LandingView, blind};
@@ -85,7 +85,7 @@ pub(super) fn common_name_prefix(keys: &[DateFormat], date: NaiveDate) -> String
     first[..end.unwrap_or(0)].to_owned()
 }
 
-/// The earliest of the last arrivals, less a margin, in seconds after midnight UTC.
+/// The earliest of the last arrivals, less a margin, in seconds after the date's midnight UTC.
 fn usual_arrival(dumps: &BTreeMap<NaiveDate, Vec<Dump>>) -> Option<u32> {
     let arrivals: Vec<Duration> = dumps
         .iter()
@@ -102,8 +102,7 @@ fn usual_arrival(dumps: &BTreeMap<NaiveDate, Vec<Dump>>) -> Option<u32> {
         return None;
     }
     let earliest = *arrivals.iter().min()? - Duration::minutes(ARRIVAL_MARGIN_MINUTES);
-    let time = chrono::NaiveTime::MIN.overflowing_add_signed(earliest).0;
-    Some(time.num_seconds_from_midnight())
+    u32::try_from(earliest.num_seconds().max(0)).ok()
 }
 
 /// What is wrong with the dump of a date, as far as the listing tells.

@@ -69,8 +69,8 @@ pub struct LandingView {
     pub noise: u64,
     /// What is wrong with the dumps of the dates without data.
     pub faults: BTreeMap<NaiveDate, DumpFault>,
-    /// The usual time of day (seconds after midnight UTC) at which a live dump lands,
-    /// learned from the listing: the earliest of the last ones, less a margin.
+    /// How long after its date's midnight UTC a live dump usually lands, in seconds, learned
+    /// from the listing: the earliest of the last ones, less a margin.
     pub usual_arrival_seconds: Option<u32>,
 }
 

@@ -77,14 +77,6 @@ pub fn local(timezone: Tz, at: DateTime<Utc>) -> (NaiveDate, NaiveTime) {
     (local.date_naive(), local.time())
 }
 
-/// When a time of day in UTC comes next, strictly after `now`.
-#[must_use]
-pub fn next_utc_time(now: DateTime<Utc>, seconds_of_day: u32) -> DateTime<Utc> {
-    let midnight = Utc.from_utc_datetime(&now.date_naive().and_time(NaiveTime::MIN));
-    let today = midnight + Duration::seconds(i64::from(seconds_of_day));
-    if today > now { today } else { today + Duration::days(1) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,12 +98,5 @@ mod tests {
         let autumn = "2026-10-25".parse().unwrap();
         let time = NaiveTime::from_hms_opt(1, 30, 0).unwrap();
         assert_eq!(local_instant(London, autumn, time), at("2026-10-25T00:30:00Z"));
-    }
-
-    #[test]
-    fn the_next_time_of_day_is_strictly_after_now() {
-        let seconds = 23 * 3600;
-        assert_eq!(next_utc_time(at("2026-10-25T22:00:00Z"), seconds), at("2026-10-25T23:00:00Z"));
-        assert_eq!(next_utc_time(at("2026-10-25T23:00:00Z"), seconds), at("2026-10-26T23:00:00Z"));
     }
 }

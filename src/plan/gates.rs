@@ -5,14 +5,16 @@
 //! is in the way in the world (other datasets, the trigger, live tasks, snapshots, exports,
 //! workflows, the next live dump).
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 use super::Candidate;
 use super::calendar::{self, local};
 use super::rest::Rest;
 use super::start::Situation;
 use crate::config::{self, Arrival, DatasetSettings, Mode, NetworkSource};
-use crate::domain::{ExportStatus, Rule, RuleState, RunOutcome, Seen, Stage, Task};
+use crate::domain::{
+    Export, ExportStatus, Rule, RuleState, RunOutcome, Seen, Snapshot, Stage, Task,
+};
 use crate::ledger::State;
 use crate::observe::{LandingView, Traffic};
 
@@ -181,10 +183,7 @@ fn closed_by_traffic(traffic: Option<&Seen<Traffic>>, now: DateTime<Utc>) -> Opt
         if let Some(export) = exports.iter().find(|export| export.is_running()) {
             return Some(Rest::ExportRunning { export: export.id.clone() });
         }
-        let settled = snapshot.is_available()
-            && (exports.iter().any(|export| export.status == ExportStatus::Complete)
-                || is_old(snapshot.created_at, now));
-        if !settled && snapshot.status != "failed" {
+        if !is_settled(snapshot, exports, now) {
             return Some(Rest::UnsettledSnapshot { snapshot: snapshot.id.clone() });
         }
     }
@@ -193,6 +192,24 @@ fn closed_by_traffic(traffic: Option<&Seen<Traffic>>, now: DateTime<Utc>) -> Opt
         run: run.id.clone(),
     })
 }
+
+/// Whether a load, which begins by deleting snapshots, may find this one.
+fn is_settled(snapshot: &Snapshot, exports: &[Export], now: DateTime<Utc>) -> bool {
+    if snapshot.id.starts_with(AUTOMATED_SNAPSHOT) {
+        return false; // the load could not delete it, and would fail at once
+    }
+    if snapshot.status == "failed" {
+        return true;
+    }
+    let kept = snapshot.id.starts_with(BACKUP_SNAPSHOT);
+    let exported = exports.iter().any(|export| export.status == ExportStatus::Complete);
+    snapshot.is_available() && (kept || exported || is_old(snapshot.created_at, now))
+}
+
+/// The load spares snapshots of this name (H2); nobody exports them.
+const BACKUP_SNAPSHOT: &str = "awsbackup";
+/// RDS's own snapshots cannot be deleted by hand (H2).
+const AUTOMATED_SNAPSHOT: &str = "rds:";
 
 fn is_old(created_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
     created_at.is_none_or(|at| now - at > Duration::hours(EXPORT_NEVER_COMES_HOURS))
@@ -204,18 +221,29 @@ fn closed_by_arrival(
     dataset: &DatasetSettings,
     now: DateTime<Utc>,
 ) -> Option<Rest> {
-    let trigger = dataset.trigger.as_ref()?;
-    let settle = Duration::from_std(trigger.settle).unwrap_or_default();
-    let arrival = next_arrival(landing, dataset, now)?;
-    // The dump of today landed, and its event may still be on its way to the rule (H17).
-    let today = landing.dumps.get(&now.date_naive()).and_then(|dumps| dumps.first());
-    if let Some(dump) = today.filter(|dump| now - dump.last_modified < settle) {
-        return Some(Rest::LiveDumpDue { arrival: dump.last_modified + settle });
-    }
-    let arrived = today.is_some() && arrival.date_naive() == now.date_naive();
+    let settle = Duration::from_std(dataset.trigger.as_ref()?.settle).unwrap_or_default();
     let load = Duration::from_std(usual_load(ledger, dataset)).unwrap_or_default();
-    (!arrived && now + load > arrival).then_some(Rest::LiveDumpDue { arrival })
+    let late = Duration::hours(ARRIVES_LATE_HOURS);
+    for (date, arrival) in arrivals(landing, dataset, now)? {
+        let landed = landing.dumps.get(&date).and_then(|dumps| dumps.first());
+        let until = match landed {
+            // It landed, and its event may still be on its way to the rule (H17).
+            Some(dump) if now >= dump.last_modified => dump.last_modified + settle,
+            Some(_) => continue,
+            // It may land at any moment from its usual time on.
+            None if now + load > arrival && now < arrival + late => arrival + late,
+            None => continue,
+        };
+        if now < until {
+            return Some(Rest::LiveDumpDue { arrival });
+        }
+    }
+    None
 }
+
+/// A live dump that has not come so long after its usual time is not waited for any more: it is
+/// made way for when it comes.
+const ARRIVES_LATE_HOURS: i64 = 2;
 
 /// When the next live dump is expected; `None` when that is not considered or not known.
 #[must_use]
@@ -224,12 +252,32 @@ pub fn next_arrival(
     dataset: &DatasetSettings,
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
+    let due = |(date, at): &(NaiveDate, DateTime<Utc>)| {
+        *at > now && !landing.dumps.contains_key(date)
+    };
+    arrivals(landing, dataset, now)?.into_iter().find(due).map(|(_, at)| at)
+}
+
+/// When the live dumps of the days around now usually land.
+fn arrivals(
+    landing: &LandingView,
+    dataset: &DatasetSettings,
+    now: DateTime<Utc>,
+) -> Option<Vec<(NaiveDate, DateTime<Utc>)>> {
     let seconds = match dataset.trigger.as_ref()?.arrival {
         Arrival::None => return None,
         Arrival::At(time) => chrono::Timelike::num_seconds_from_midnight(&time),
         Arrival::Learned => landing.usual_arrival_seconds?,
     };
-    Some(calendar::next_utc_time(now, seconds))
+    let today = now.date_naive();
+    let days = (-2..=2).map(|offset| today + Duration::days(offset));
+    let expected = days.filter(|date| {
+        calendar::is_expected(&dataset.calendar, *date) == calendar::Expectation::Expected
+    });
+    let lands = |date: NaiveDate| {
+        date.and_time(chrono::NaiveTime::MIN).and_utc() + Duration::seconds(i64::from(seconds))
+    };
+    Some(expected.map(|date| (date, lands(date))).collect())
 }
 
 /// How long a load takes: the 95th percentile of our own, or what the configuration says.

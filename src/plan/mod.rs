@@ -26,7 +26,7 @@ mod wake;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-pub use calendar::{local, local_instant, next_utc_time};
+pub use calendar::{local, local_instant};
 pub use census::{Census, DateVerdict, Gap};
 pub use expected::{RETIRED_AFTER_DATES, expected_tables};
 pub use gates::next_arrival;
