@@ -2,8 +2,8 @@
 
 use aws_sdk_ecs::operation::run_task::builders::RunTaskFluentBuilder;
 use aws_sdk_ecs::types::{
-    AssignPublicIp, AwsVpcConfiguration, ContainerOverride, DesiredStatus, KeyValuePair, LaunchType,
-    NetworkConfiguration, TaskOverride,
+    AssignPublicIp, AwsVpcConfiguration, ContainerOverride, DesiredStatus, KeyValuePair,
+    LaunchType, NetworkConfiguration, TaskOverride,
 };
 use gapmend::sim::{Profile, Times};
 
@@ -26,7 +26,9 @@ pub(crate) fn load(ecs: &aws_sdk_ecs::Client, date: &str, token: &str) -> RunTas
         .cluster(CLUSTER)
         .task_definition(FAMILY)
         .launch_type(LaunchType::Fargate)
-        .network_configuration(NetworkConfiguration::builder().awsvpc_configuration(network).build())
+        .network_configuration(
+            NetworkConfiguration::builder().awsvpc_configuration(network).build(),
+        )
         .overrides(TaskOverride::builder().container_overrides(container).build())
         .client_token(token)
         .started_by(format!("bd/{date}/1"))
@@ -83,7 +85,8 @@ async fn a_listing_shows_what_should_run_unless_stopped_ones_are_asked_for() {
     assert!(list().family(FAMILY).send().await.unwrap().task_arns().is_empty());
     let stopped = list().started_by("bd/2026-07-05/1").desired_status(DesiredStatus::Stopped);
     assert_eq!(stopped.send().await.unwrap().task_arns(), [arn.clone()]);
-    let task = ecs.describe_tasks().cluster(CLUSTER).tasks(&arn).send().await.unwrap().tasks()[0].clone();
+    let task =
+        ecs.describe_tasks().cluster(CLUSTER).tasks(&arn).send().await.unwrap().tasks()[0].clone();
     assert_eq!(task.last_status(), Some("STOPPED"));
     assert_eq!(task.stop_code().unwrap().as_str(), "UserInitiated");
     let both = list().family(FAMILY).started_by("bd/2026-07-05/1").send().await;
@@ -99,7 +102,8 @@ async fn tasks_come_in_pages() {
         load(&ecs, "2026-07-05", &format!("token-{number}")).send().await.unwrap();
     }
     door.pass(1);
-    let mut pages = ecs.list_tasks().cluster(CLUSTER).family(FAMILY).max_results(2).into_paginator().send();
+    let mut pages =
+        ecs.list_tasks().cluster(CLUSTER).family(FAMILY).max_results(2).into_paginator().send();
     let mut sizes = Vec::new();
     while let Some(page) = pages.next().await {
         sizes.push(page.unwrap().task_arns().len());
@@ -109,7 +113,7 @@ async fn tasks_come_in_pages() {
 
 #[tokio::test]
 async fn no_capacity_is_a_good_answer_with_a_failure_in_it() {
-    let profile = Profile { capacity: Times::Always, ..Profile::default() };
+    let profile = Profile { capacity_refused: Times::Always, ..Profile::default() };
     let door = Door::open(quiet().gap(july(5)).profile(july(5), profile)).await;
     let answer = load(&door.ecs(), "2026-07-05", "token-1").send().await.unwrap();
     assert!(answer.tasks().is_empty());

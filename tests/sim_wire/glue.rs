@@ -39,13 +39,17 @@ async fn a_table_has_its_keys_and_its_place() {
     let keys: Vec<_> = table.partition_keys().iter().map(|key| key.name().to_owned()).collect();
     assert_eq!(keys, ["import_year", "import_month", "import_day", "import_date"]);
     let location = table.storage_descriptor().unwrap().location().unwrap();
-    assert!(location.starts_with("s3://dataplatform-prod-raw-zone/parking/liberator/"), "{location}");
+    assert!(
+        location.starts_with("s3://dataplatform-prod-raw-zone/parking/liberator/"),
+        "{location}"
+    );
 }
 
 #[tokio::test]
 async fn partitions_come_a_thousand_to_a_page_and_none_is_lost() {
     let door = Door::open(quiet().days(1100).names(names(1))).await;
-    let request = || door.glue().get_partitions().database_name(DATABASE).table_name("liberator_t000");
+    let request =
+        || door.glue().get_partitions().database_name(DATABASE).table_name("liberator_t000");
     let mut pages = request().exclude_column_schema(true).into_paginator().send();
     let (mut seen, mut sizes) = (BTreeSet::new(), Vec::new());
     while let Some(page) = pages.next().await {
@@ -69,8 +73,9 @@ async fn the_segments_of_a_table_are_the_table() {
     let door = Door::open(quiet().days(40).names(names(1))).await;
     let mut seen = Vec::new();
     for number in 0..3 {
-        let segment = Segment::builder().segment_number(number).total_segments(3).build();
-        let request = door.glue().get_partitions().database_name(DATABASE).table_name("liberator_t000");
+        let segment = Segment::builder().segment_number(number).total_segments(3).build().unwrap();
+        let request =
+            door.glue().get_partitions().database_name(DATABASE).table_name("liberator_t000");
         let page = request.segment(segment).send().await.unwrap();
         seen.extend(page.partitions().iter().map(|partition| partition.values().to_vec()));
     }
@@ -81,7 +86,8 @@ async fn the_segments_of_a_table_are_the_table() {
 #[tokio::test]
 async fn an_expression_chooses_partitions_and_a_bad_one_is_refused() {
     let door = Door::open(quiet().names(names(1))).await;
-    let request = || door.glue().get_partitions().database_name(DATABASE).table_name("liberator_t000");
+    let request =
+        || door.glue().get_partitions().database_name(DATABASE).table_name("liberator_t000");
     let chosen = request().expression("import_date >= '20260710' AND import_date < '20260713'");
     let chosen = chosen.send().await.unwrap();
     let dates: Vec<_> = chosen.partitions().iter().map(|one| one.values()[3].clone()).collect();
@@ -98,7 +104,8 @@ async fn a_batch_gives_back_the_partitions_that_exist() {
         let values = values.chain([format!("202607{day}")]);
         PartitionValueList::builder().set_values(Some(values.collect())).build().unwrap()
     };
-    let batch = door.glue().batch_get_partition().database_name(DATABASE).table_name("liberator_t000");
+    let batch =
+        door.glue().batch_get_partition().database_name(DATABASE).table_name("liberator_t000");
     let batch = batch.partitions_to_get(values("04")).partitions_to_get(values("05"));
     let found = batch.send().await.unwrap();
     let dates: Vec<_> = found.partitions().iter().map(|one| one.values()[3].as_str()).collect();
@@ -126,7 +133,8 @@ async fn what_is_not_catalogued_is_an_error_and_never_empty() {
 async fn a_workflow_run_shows_its_properties_its_graph_and_its_end() {
     let door = Door::open(quiet()).await;
     let glue = door.glue();
-    let started = glue.start_workflow_run().name(WORKFLOW).run_properties("import_date", "20260705");
+    let started =
+        glue.start_workflow_run().name(WORKFLOW).run_properties("import_date", "20260705");
     let id = started.send().await.unwrap().run_id.unwrap();
     let read = || glue.get_workflow_run().name(WORKFLOW).run_id(&id).include_graph(true);
     door.pass(1);
@@ -137,9 +145,16 @@ async fn a_workflow_run_shows_its_properties_its_graph_and_its_end() {
     let run = read().send().await.unwrap().run.unwrap();
     assert_eq!(run.status(), Some(&WorkflowRunStatus::Completed));
     assert!(run.completed_on().is_some());
-    let kinds: Vec<_> = run.graph().unwrap().nodes().iter().map(|node| node.r#type().unwrap().as_str().to_owned()).collect();
+    let kinds: Vec<_> = run
+        .graph()
+        .unwrap()
+        .nodes()
+        .iter()
+        .map(|node| node.r#type().unwrap().as_str().to_owned())
+        .collect();
     assert_eq!(kinds, ["CRAWLER", "JOB", "JOB"]);
-    let properties = glue.get_workflow_run_properties().name(WORKFLOW).run_id(&id).send().await.unwrap();
+    let properties =
+        glue.get_workflow_run_properties().name(WORKFLOW).run_id(&id).send().await.unwrap();
     assert_eq!(properties.run_properties().unwrap()["import_date"], "20260705");
     let crawler = glue.get_crawler().name("dataplatform-prod-landing-zone-liberator-backdated");
     let crawler = crawler.send().await.unwrap().crawler.unwrap();
@@ -172,6 +187,7 @@ async fn runs_come_in_pages_without_graphs_and_can_be_stopped() {
     let last = glue.start_workflow_run().name(WORKFLOW).send().await.unwrap().run_id.unwrap();
     glue.stop_workflow_run().name(WORKFLOW).run_id(&last).send().await.unwrap();
     door.pass(60);
-    let run = glue.get_workflow_run().name(WORKFLOW).run_id(&last).send().await.unwrap().run.unwrap();
+    let run =
+        glue.get_workflow_run().name(WORKFLOW).run_id(&last).send().await.unwrap().run.unwrap();
     assert_eq!(run.status(), Some(&WorkflowRunStatus::Stopped));
 }

@@ -54,7 +54,11 @@ impl Bucket {
         self.client.list_objects_v2().bucket(&self.name)
     }
 
-    fn create(&self, key: &str, text: &str) -> aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder {
+    fn create(
+        &self,
+        key: &str,
+        text: &str,
+    ) -> aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder {
         let body = ByteStream::from(text.as_bytes().to_vec());
         self.client.put_object().bucket(&self.name).key(key).if_none_match("*").body(body)
     }
@@ -63,7 +67,14 @@ impl Bucket {
 #[tokio::test]
 async fn a_listing_comes_whole_in_pages_in_the_order_of_its_bytes() {
     let bucket = bucket().await;
-    let keys = ["p/liberator_dump_20260714.zip", "p/liberator_dump_220601.zip", "p/é", "p/A", "p/a", "q/x"];
+    let keys = [
+        "p/liberator_dump_20260714.zip",
+        "p/liberator_dump_220601.zip",
+        "p/é",
+        "p/A",
+        "p/a",
+        "q/x",
+    ];
     bucket.put_all(&keys).await;
     let mut pages = bucket.list().prefix("p/").max_keys(2).into_paginator().send();
     let (mut seen, mut sizes) = (Vec::new(), Vec::new());
@@ -97,7 +108,9 @@ async fn common_prefixes_count_as_keys_and_pages_go_on_after_them() {
     while let Some(page) = pages.next().await {
         let page = page.unwrap();
         seen.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
-        seen.extend(page.common_prefixes().iter().filter_map(|one| one.prefix().map(str::to_owned)));
+        seen.extend(
+            page.common_prefixes().iter().filter_map(|one| one.prefix().map(str::to_owned)),
+        );
     }
     assert_eq!(seen, ["a/", "b", "c/", "d"]);
 }
@@ -152,10 +165,10 @@ async fn of_many_that_create_a_key_at_once_exactly_one_wins() {
     let bucket = bucket().await;
     let attempts = (0..8).map(|number| bucket.create("lock", &number.to_string()).send());
     let answers = join_all(attempts).await;
-    let losers: Vec<String> =
-        answers.into_iter().filter(Result::is_err).map(code).collect();
+    let losers: Vec<String> = answers.into_iter().filter(Result::is_err).map(code).collect();
     assert_eq!(losers.len(), 7, "{losers:?}");
-    let is_lost = |code: &String| code == "PreconditionFailed" || code == "ConditionalRequestConflict";
+    let is_lost =
+        |code: &String| code == "PreconditionFailed" || code == "ConditionalRequestConflict";
     assert!(losers.iter().all(is_lost), "{losers:?}");
 }
 
@@ -176,7 +189,13 @@ async fn a_copy_is_made_only_where_nothing_is() {
     bucket.put("from é", "content").await;
     let source = format!("{}/from%20%C3%A9", bucket.name);
     let copy = |to: &str| {
-        bucket.client.copy_object().bucket(&bucket.name).copy_source(&source).key(to).if_none_match("*")
+        bucket
+            .client
+            .copy_object()
+            .bucket(&bucket.name)
+            .copy_source(&source)
+            .key(to)
+            .if_none_match("*")
     };
     copy("to").send().await.unwrap();
     assert_eq!(bucket.text("to").await, "content");
@@ -202,7 +221,8 @@ async fn an_upload_in_parts_appears_when_it_is_completed_and_not_before() {
     const FIVE_MEBIBYTES: usize = 5 * 1024 * 1024;
     let bucket = bucket().await;
     let client = &bucket.client;
-    let upload = client.create_multipart_upload().bucket(&bucket.name).key("big").send().await.unwrap();
+    let upload =
+        client.create_multipart_upload().bucket(&bucket.name).key("big").send().await.unwrap();
     let id = upload.upload_id().unwrap();
     let mut parts = CompletedMultipartUpload::builder();
     for (number, body) in [(1, vec![1; FIVE_MEBIBYTES]), (2, b"end".to_vec())] {
@@ -224,7 +244,8 @@ async fn an_upload_in_parts_appears_when_it_is_completed_and_not_before() {
 async fn an_aborted_upload_is_gone() {
     let bucket = bucket().await;
     let client = &bucket.client;
-    let upload = client.create_multipart_upload().bucket(&bucket.name).key("k").send().await.unwrap();
+    let upload =
+        client.create_multipart_upload().bucket(&bucket.name).key("k").send().await.unwrap();
     let abort = || {
         let abort = client.abort_multipart_upload().bucket(&bucket.name).key("k");
         abort.set_upload_id(upload.upload_id.clone())
