@@ -9,6 +9,7 @@
 #[path = "support/moto.rs"]
 mod moto;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
@@ -65,12 +66,12 @@ impl Bench {
             .location_constraint(BucketLocationConstraint::from(REGION))
             .build();
         let request = self.s3().create_bucket().bucket(name).create_bucket_configuration(region);
-        request.send().await.unwrap();
+        request.send().await.expect("a new bucket");
     }
 }
 
 fn class_of<T: std::fmt::Debug>(answer: Answer<T>) -> ErrorClass {
-    answer.unwrap_err().class
+    answer.expect_err("a refusal").class
 }
 
 #[tokio::test]
@@ -226,7 +227,7 @@ async fn a_workflow_run_is_started_with_its_date_and_found_again() {
     assert_eq!((run.id, run.properties), (id, properties));
     assert!(run.nodes.is_empty());
 
-    let absent = bench.aws.start_workflow_run("absent", &Default::default()).await;
+    let absent = bench.aws.start_workflow_run("absent", &BTreeMap::new()).await;
     assert_eq!(class_of(absent), ErrorClass::NotFound);
     assert_eq!(class_of(bench.aws.workflow_run("absent", "wr_1").await), ErrorClass::NotFound);
 }

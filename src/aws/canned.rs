@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_types::timeout::TimeoutConfig;
 use chrono::{DateTime, TimeZone, Utc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -27,6 +28,8 @@ pub(super) enum Reply {
     Answer { status: u16, headers: Vec<(&'static str, String)>, body: String },
     /// The connection is closed without a word.
     HangUp,
+    /// A whole answer, but late.
+    Late { after: Duration, body: String },
     /// The head and half of the body, then the connection is closed.
     BreakOff { body: String },
 }
@@ -150,6 +153,11 @@ async fn converse(
             stream.write_all(head(status, &headers, body.len()).as_bytes()).await?;
             stream.write_all(body.as_bytes()).await?;
         }
+        Reply::Late { after, body } => {
+            tokio::time::sleep(after).await;
+            stream.write_all(head(200, &[], body.len()).as_bytes()).await?;
+            stream.write_all(body.as_bytes()).await?;
+        }
         Reply::BreakOff { body } => {
             stream.write_all(head(200, &[], body.len()).as_bytes()).await?;
             stream.write_all(&body.as_bytes()[..body.len() / 2]).await?;
@@ -239,10 +247,26 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) async fn with(replies: impl IntoIterator<Item = Reply>) -> Self {
+        Self::made(replies, |shared| shared).await
+    }
+
+    /// Waits no longer than this for an answer, where no operation says otherwise.
+    pub(super) async fn with_patience(
+        patience: Duration,
+        replies: impl IntoIterator<Item = Reply>,
+    ) -> Self {
+        let timeouts = TimeoutConfig::builder().read_timeout(patience).build();
+        Self::made(replies, |shared| shared.timeout_config(timeouts)).await
+    }
+
+    async fn made(
+        replies: impl IntoIterator<Item = Reply>,
+        change: impl FnOnce(aws_types::sdk_config::Builder) -> aws_types::sdk_config::Builder,
+    ) -> Self {
         let server = Canned::with(replies).await;
         let clock = Arc::new(StillClock::default());
         let attempts = Arc::new(Attempts::default());
-        let aws = platform_at(&server.url(), clock.clone(), attempts.clone()).await;
+        let aws = platform_at(&server.url(), clock.clone(), attempts.clone(), change).await;
         Self { aws, server, clock, attempts }
     }
 
@@ -260,15 +284,15 @@ pub(super) async fn platform_at(
     url: &str,
     clock: Arc<StillClock>,
     attempts: Arc<Attempts>,
+    change: impl FnOnce(aws_types::sdk_config::Builder) -> aws_types::sdk_config::Builder,
 ) -> AwsPlatform {
     let settings = settings(url);
     let keys = Credentials::new("AKIDCANNED", "secret", None, None, "canned");
     let shared = sdk_config(&settings)
         .await
         .into_builder()
-        .credentials_provider(SharedCredentialsProvider::new(keys))
-        .build();
-    AwsPlatform::over(&shared, &settings, clock, attempts)
+        .credentials_provider(SharedCredentialsProvider::new(keys));
+    AwsPlatform::over(&change(shared).build(), &settings, clock, attempts)
 }
 
 pub(super) fn settings(url: &str) -> AwsSettings {

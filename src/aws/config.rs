@@ -6,12 +6,15 @@
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::sdk_config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_types::service_config::ServiceConfigKey;
 
 use crate::config::settings::AwsSettings;
+
+/// What CloudTrail shows beside each of our calls.
+const APP_NAME: &str = "gapmend";
 
 /// Services of a region are milliseconds away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -33,6 +36,9 @@ pub async fn load(settings: &AwsSettings) -> SdkConfig {
         // The default adds trailing checksums, which not every S3 clone understands.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+    if let Ok(name) = AppName::new(APP_NAME) {
+        loader = loader.app_name(name);
+    }
     if let Some(endpoint_url) = &settings.endpoint_url {
         loader = loader.endpoint_url(endpoint_url);
     }

@@ -380,3 +380,66 @@ fn cut(message: &str) -> String {
         None => message.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_statuses_have_their_class() {
+        for (code, status, class) in [
+            ("ThrottlingException", 400, ErrorClass::Throttled),
+            ("Throttling", 400, ErrorClass::Throttled),
+            ("TooManyRequestsException", 429, ErrorClass::Throttled),
+            ("SlowDown", 503, ErrorClass::Throttled),
+            ("", 429, ErrorClass::Throttled),
+            ("AccessDenied", 403, ErrorClass::Denied),
+            ("KMS.AccessDeniedException", 400, ErrorClass::Denied),
+            ("UnrecognizedClientException", 400, ErrorClass::Denied),
+            ("", 403, ErrorClass::Denied),
+            ("EntityNotFoundException", 400, ErrorClass::NotFound),
+            ("ClusterNotFoundException", 400, ErrorClass::NotFound),
+            ("DBSnapshotNotFoundFault", 404, ErrorClass::NotFound),
+            ("ExportTaskNotFound", 404, ErrorClass::NotFound),
+            ("", 404, ErrorClass::Invalid),
+            ("ConflictException", 409, ErrorClass::Conflict),
+            ("ConcurrentRunsExceededException", 400, ErrorClass::Conflict),
+            ("PreconditionFailed", 412, ErrorClass::Conflict),
+            ("ExportTaskAlreadyExists", 400, ErrorClass::Conflict),
+            ("OperationTimeoutException", 400, ErrorClass::Timeout),
+            ("InternalServiceException", 400, ErrorClass::Server),
+            ("WhateverTheyAddNext", 502, ErrorClass::Server),
+            ("InvalidObjectState", 403, ErrorClass::Invalid),
+            ("PermanentRedirect", 301, ErrorClass::Invalid),
+            ("ValidationException", 400, ErrorClass::Invalid),
+            ("WhateverTheyAddNext", 400, ErrorClass::Invalid),
+        ] {
+            assert_eq!(classify(code, status), class, "{code} {status}");
+        }
+    }
+
+    #[test]
+    fn only_passing_failures_may_be_asked_again() {
+        for (code, class, expected) in [
+            ("ThrottlingException", ErrorClass::Throttled, Again::NothingDone),
+            ("ConcurrentModificationException", ErrorClass::Conflict, Again::NothingDone),
+            ("ConditionalRequestConflict", ErrorClass::Conflict, Again::NothingDone),
+            ("ConcurrentRunsExceededException", ErrorClass::Conflict, Again::Never),
+            ("PreconditionFailed", ErrorClass::Conflict, Again::Never),
+            ("InternalError", ErrorClass::Server, Again::MayBeDone),
+            ("OperationTimeoutException", ErrorClass::Timeout, Again::MayBeDone),
+            ("RequestTimeTooSkewed", ErrorClass::Denied, Again::NothingDone),
+            ("AccessDenied", ErrorClass::Denied, Again::Never),
+            ("NoSuchKey", ErrorClass::NotFound, Again::Never),
+        ] {
+            assert_eq!(again(code, "", class), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn long_messages_are_cut_between_characters() {
+        let cut = cut(&"ü".repeat(2_000));
+        assert_eq!(cut.chars().count(), MESSAGE_LIMIT_CHARS + 1);
+        assert!(cut.ends_with('…'));
+    }
+}

@@ -213,7 +213,7 @@ fn run(found: SdkRun, operation: &'static str) -> Answer<WorkflowRun> {
         ended_at,
         properties: found.workflow_run_properties.unwrap_or_default().into_iter().collect(),
         statistics: found.statistics.as_ref().map(statistics),
-        nodes: nodes.into_iter().filter_map(node).collect(),
+        nodes: sorted(nodes.into_iter().filter_map(node).collect()),
         error: found.error_message,
     })
 }
@@ -241,6 +241,15 @@ fn statistics(found: &WorkflowRunStatistics) -> WorkflowStatistics {
         .iter()
         .sum(),
     }
+}
+
+/// Crawlers, then jobs, each by name: Glue's order means nothing.
+fn sorted(mut nodes: Vec<WorkflowNode>) -> Vec<WorkflowNode> {
+    nodes.sort_by(|a, b| {
+        let rank = |node: &WorkflowNode| node.kind == NodeKind::Job;
+        rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name))
+    });
+    nodes
 }
 
 /// Crawlers and jobs; triggers do nothing of their own.

@@ -1,5 +1,7 @@
 //! Objects: conditional creates and copies, parts that break off.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::aws::canned::{Bench, Reply};
@@ -55,6 +57,24 @@ async fn a_create_goes_on_through_conflicts_and_reports_what_exists() {
     let requests = bench.server.requests();
     assert_eq!(requests.len(), 4);
     assert!(requests.iter().all(|r| r.header("if-none-match") == "*" && r.body == "{}"));
+}
+
+#[tokio::test]
+async fn an_error_inside_a_200_is_an_error_of_unknown_effect() {
+    let failed = Reply::s3_error(200, "InternalError");
+    let bench = Bench::with([failed]).await;
+    let error = bench.aws.copy_object("landing", "old.zip", "new.zip").await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Server, "{error}");
+    assert_eq!(bench.server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_copy_may_take_longer_than_other_calls() {
+    let done = "<CopyObjectResult><ETag>e</ETag></CopyObjectResult>";
+    let late = Reply::Late { after: Duration::from_millis(500), body: done.into() };
+    let bench = Bench::with_patience(Duration::from_millis(50), [late]).await;
+    let copied = bench.aws.copy_object("landing", "old.zip", "new.zip").await;
+    assert_eq!(copied.unwrap(), Created::Created);
 }
 
 #[tokio::test]

@@ -13,12 +13,11 @@ async fn a_run_comes_with_its_graph_and_its_properties_from_wherever_they_are() 
         Reply::ok(
             r#"{"Run":{"WorkflowRunId":"wr_1","Status":"COMPLETED","StartedOn":1646136000,
             "Statistics":{"TotalActions":3,"SucceededActions":1,"FailedActions":1,"TimeoutActions":1},
-            "Graph":{"Nodes":[{"Type":"TRIGGER","Name":"t"},
+            "Graph":{"Nodes":[{"Type":"TRIGGER","Name":"t"},{"Type":"JOB","Name":"never"},
               {"Type":"CRAWLER","Name":"c","CrawlerDetails":{"Crawls":[{"State":"SUCCEEDED"}]}},
               {"Type":"JOB","Name":"j","JobDetails":{"JobRuns":[
                 {"JobRunState":"FAILED","StartedOn":20,"ErrorMessage":"boom"},
-                {"JobRunState":"TIMEOUT","StartedOn":10}]}},
-              {"Type":"JOB","Name":"never"}]}}}"#,
+                {"JobRunState":"TIMEOUT","StartedOn":10}]}}]}}}"#,
         ),
         Reply::ok(r#"{"RunProperties":{"import_date":"20220601"}}"#),
     ])

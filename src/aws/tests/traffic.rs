@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
@@ -147,6 +148,15 @@ async fn a_workflow_start_whose_answer_is_lost_is_sent_exactly_once() {
 }
 
 #[tokio::test]
+async fn an_answer_that_does_not_come_in_time_leaves_the_effect_unknown() {
+    let late = || Reply::Late { after: Duration::from_secs(2), body: r#"{"RunId":"wr_1"}"#.into() };
+    let bench = Bench::with_patience(Duration::from_millis(20), [late(), late()]).await;
+    let error = bench.aws.start_workflow_run("backdated", &BTreeMap::new()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Timeout, "{error}");
+    assert_eq!(bench.results(), ["timeout"]);
+}
+
+#[tokio::test]
 async fn a_throttled_workflow_start_is_sent_again() {
     let bench = Bench::with([
         Reply::error(400, "ThrottlingException", "Rate exceeded"),
@@ -168,7 +178,7 @@ async fn a_workflow_start_that_never_reached_anybody_is_sent_again() {
     let nobody = Canned::with([]).await.url();
     let clock = Arc::new(StillClock::default());
     let attempts = Arc::new(Attempts::default());
-    let aws = platform_at(&nobody, clock, attempts.clone()).await;
+    let aws = platform_at(&nobody, clock, attempts.clone(), |shared| shared).await;
     let error = aws.start_workflow_run("backdated", &BTreeMap::new()).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Transport);
     assert_eq!(attempts.0.lock().unwrap().len(), 8, "{error}");
@@ -286,4 +296,6 @@ async fn the_clock_is_compared_with_the_answers_date() {
     let caller = bench.aws.caller().await.unwrap();
     assert_eq!(caller.account, "111122223333");
     assert_eq!(caller.clock_skew, Some(TimeDelta::seconds(90)));
+    let request = &bench.server.requests()[0];
+    assert!(request.header("user-agent").contains("app/gapmend"), "{request:?}");
 }
