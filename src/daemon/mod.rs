@@ -2,4 +2,6 @@
 
 pub mod report;
 
-pub use report::{ConfigReport, DatasetReport, Happening, NoRecorder, Recorder, Report};
+pub use report::{
+    ConfigReport, DatasetReport, Finding, Happening, NoRecorder, Recorder, Report, Verdict,
+};
