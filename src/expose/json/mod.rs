@@ -13,7 +13,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+pub(super) use dates::waiting;
 pub use dates::{dataset_json, explain_json, plan_json, scan_json};
+pub(super) use runs::outcome_label;
 pub use runs::{heal_json, history_json};
 pub use status::{check_json, status_json, trigger_json};
 

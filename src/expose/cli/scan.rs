@@ -1,0 +1,105 @@
+//! What `scan` prints: the calendar, and the gaps by range with cause and next action.
+
+use super::calendar::calendar;
+use super::style::{Paper, facts};
+use super::table::{Sheet, cell, number, toned};
+use crate::domain::{DateStatus, PassOutcome};
+use crate::expose::words::{minute, or_dash, plural, status_words, tone_of_status};
+use crate::plan::{Census, DateVerdict, Gap};
+
+/// Every dataset that was scanned.
+#[must_use]
+pub fn scan_text(datasets: &[(&str, &Census, PassOutcome)], paper: Paper) -> String {
+    let parts: Vec<String> =
+        datasets.iter().map(|(name, census, outcome)| one(name, census, *outcome, paper)).collect();
+    parts.join("\n")
+}
+
+fn one(name: &str, census: &Census, outcome: PassOutcome, paper: Paper) -> String {
+    let mut text = paper.bold(name) + "\n";
+    text += &facts(paper, &head(census, outcome));
+    text.push('\n');
+    text += &calendar(census, paper);
+    text.push('\n');
+    text += &gaps(census, paper);
+    text += &flags(census);
+    text += &remarks(census, paper);
+    text
+}
+
+fn head(census: &Census, outcome: PassOutcome) -> Vec<(&'static str, String)> {
+    let behind = plural(census.dates_behind.into(), "date");
+    let mut facts = vec![
+        (
+            "scanned",
+            format!("{}, {}", minute(census.scanned_at), outcome.label().replace('_', " ")),
+        ),
+        ("whole through", format!("{}, {behind} behind", or_dash(census.whole_through))),
+        ("newest available", or_dash(census.latest_available)),
+        ("tables expected", census.tables_expected.to_string()),
+    ];
+    if outcome == PassOutcome::Error {
+        facts.push((
+            "careful",
+            "not everything could be seen; nothing is started on this".to_owned(),
+        ));
+    }
+    facts
+}
+
+/// The gaps by range, the newest first: the last lines of a long list are what stays on the
+/// screen, so the list is the oldest first there; here it is short enough to begin with today.
+fn gaps(census: &Census, paper: Paper) -> String {
+    if census.gaps.is_empty() {
+        return "No gaps.\n".to_owned();
+    }
+    let mut sheet = Sheet::new(paper, &["gap", "dates", "status", "why", "next"]);
+    for gap in &census.gaps {
+        sheet.row(gap_row(census, gap));
+    }
+    sheet.firm(&[0, 1, 2]);
+    sheet.text()
+}
+
+fn gap_row(census: &Census, gap: &Gap) -> Vec<comfy_table::Cell> {
+    let verdict = census.verdict(gap.to);
+    let range =
+        if gap.from == gap.to { gap.from.to_string() } else { format!("{}..{}", gap.from, gap.to) };
+    let status = format!("{} {}", gap.status.letter(), status_words(gap.status));
+    vec![
+        cell(range),
+        number(gap.dates),
+        toned(tone_of_status(gap.status), status),
+        cell(verdict.map_or("", |verdict| verdict.reason.as_str())),
+        cell(verdict.map_or("", |verdict| verdict.next.as_str())),
+    ]
+}
+
+/// Dates with a remark; they need not be gaps.
+fn flags(census: &Census) -> String {
+    let flagged = census.dates.iter().filter(|verdict| !verdict.flags.is_empty());
+    let lines: String = flagged.map(flag_line).collect();
+    if lines.is_empty() { lines } else { format!("\nFlagged\n{lines}") }
+}
+
+fn flag_line(verdict: &DateVerdict) -> String {
+    let flags: Vec<&str> = verdict.flags.iter().map(|flag| flag.label()).collect();
+    format!("  {}  {}\n", verdict.date, flags.join(", "))
+}
+
+fn remarks(census: &Census, paper: Paper) -> String {
+    let mut remarks = Vec::new();
+    if census.noise > 0 {
+        remarks.push((
+            "ignored",
+            format!("{} in the landing bucket that are no dump", plural(census.noise, "key")),
+        ));
+    }
+    if !census.ignored_tables.is_empty() {
+        let names: Vec<String> = census.ignored_tables.iter().map(ToString::to_string).collect();
+        remarks.push(("ignored", format!("without the partition key: {}", names.join(", "))));
+    }
+    let healable = census.counts().get(&DateStatus::Missing).copied().unwrap_or(0);
+    remarks.push(("healable", format!("{}; see gapmend plan", plural(healable.into(), "date"))));
+    format!("\n{}", facts(paper, &remarks))
+}
