@@ -119,22 +119,22 @@ fn verdict(day: NaiveDate) -> DateVerdict {
         status,
         reason: reason.to_owned(),
         next: next.to_owned(),
-        until: match status {
-            DateStatus::BackingOff => Some(at("2026-03-15T07:00:00Z")),
-            DateStatus::TooYoung => Some(at("2026-03-19T00:00:00Z")),
-            _ => None,
-        },
+        until: [
+            (DateStatus::BackingOff, at("2026-03-15T07:00:00Z")),
+            (DateStatus::TooYoung, at("2026-03-19T00:00:00Z")),
+        ]
+        .into_iter()
+        .find_map(|(which, until)| (which == status).then_some(until)),
         flags: if day == date("2026-01-20") {
             BTreeSet::from([Flag::Duplicated])
         } else {
             BTreeSet::new()
         },
         dumps: if status == DateStatus::NoDump { Vec::new() } else { vec![dump(day)] },
-        tables_present: match status {
-            DateStatus::Available => 17,
-            DateStatus::Partial => 16,
-            _ => 0,
-        },
+        tables_present: [(DateStatus::Available, 17), (DateStatus::Partial, 16)]
+            .into_iter()
+            .find_map(|(which, number)| (which == status).then_some(number))
+            .unwrap_or(0),
         tables_expected: 17,
         tables_missing: if status == DateStatus::Partial { vec![lacking] } else { Vec::new() },
     }

@@ -1,9 +1,9 @@
 //! The words that the page, the tables and the texts share.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 
 use crate::daemon::{DatasetReport, Report};
-use crate::domain::{DateStatus, RunOutcome, TriggerState};
+use crate::domain::{DateSpan, DateStatus, RunOutcome, TriggerState};
 use crate::ledger::{HoldWhy, Run};
 
 /// How much a thing should worry its reader. Never shown by colour alone.
@@ -91,6 +91,11 @@ pub(super) fn rfc3339(at: DateTime<Utc>) -> String {
 /// A date, or a dash.
 pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "–".to_owned(), |value| value.to_string())
+}
+
+/// A range of dates, as the configuration and `--date` take it.
+pub(super) fn range(from: NaiveDate, to: NaiveDate) -> String {
+    DateSpan { from, to }.to_string()
 }
 
 /// A length of time in its two largest units.

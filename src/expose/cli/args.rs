@@ -17,7 +17,7 @@ use crate::expose::telemetry::LogFormat;
 const CONFIG_PATHS: [&str; 2] = ["gapmend.toml", "/etc/gapmend/gapmend.toml"];
 
 /// The longest pause: longer ones are a change of mode.
-const PAUSE_LIMIT: Duration = Duration::from_secs(92 * 24 * 3600);
+const PAUSE_LIMIT: Duration = Duration::from_hours(92 * 24);
 
 const AFTER_HELP: &str = "\
 Examples:

@@ -1,5 +1,7 @@
 //! What `explain` prints: the evidence for one date, and what to do about it.
 
+use std::fmt::Write;
+
 use chrono::NaiveDate;
 
 use super::history::attempt;
@@ -20,7 +22,7 @@ pub fn explain_text(name: &str, date: NaiveDate, report: &Report, paper: Paper) 
     text += &paper.toned(tone_of_status(verdict.status), &status);
     text.push('\n');
     text += &facts(paper, &evidence(verdict, dataset));
-    text += &format!("\nSeen by the scan of {}.\n", minute(census.scanned_at));
+    let _ = writeln!(text, "\nSeen by the scan of {}.", minute(census.scanned_at));
     for run in report.ledger.runs_of(name, date) {
         text.push('\n');
         text += &attempt(run, paper);

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::style::{Paper, facts};
 use super::table::{Sheet, cell, number, toned};
+use crate::domain::RunOutcome;
 use crate::expose::json::outcome_label;
 use crate::expose::words::{between, minute, or_dash, size, tone_of_outcome};
 use crate::ledger::Run;
@@ -23,26 +24,30 @@ pub fn history_text<'a>(
         let parts: Vec<String> = runs.into_iter().map(|run| attempt(run, paper)).collect();
         return parts.join("\n");
     }
-    let mut sheet = Sheet::new(
-        paper,
-        &["began", "dataset", "date", "attempt", "outcome", "stage", "took", "detail"],
-    );
+    let mut sheet =
+        Sheet::new(paper, &["began (UTC)", "date", "attempt", "outcome", "took", "detail"]);
+    let several = runs.iter().any(|run| run.dataset != runs[0].dataset);
     for run in runs {
-        sheet.row(row(run));
+        sheet.row(row(run, several));
     }
-    sheet.firm(&[2, 3, 4, 5, 6]);
+    sheet.firm(&[0, 2, 3, 4]);
     sheet.text()
 }
 
-fn row(run: &Run) -> Vec<comfy_table::Cell> {
+fn row(run: &Run, several: bool) -> Vec<comfy_table::Cell> {
     let end = run.end.as_ref();
+    let outcome = match end.map(|end| end.outcome) {
+        Some(RunOutcome::Succeeded) => outcome_label(run).to_owned(),
+        Some(RunOutcome::Failed | RunOutcome::Cancelled | RunOutcome::Void) | None => {
+            format!("{} in {}", outcome_label(run), run.stage.label())
+        }
+    };
+    let date = if several { format!("{} {}", run.dataset, run.date) } else { run.date.to_string() };
     vec![
-        cell(run.started_at.format("%m-%d %H:%M")),
-        cell(&run.dataset),
-        cell(run.date),
+        cell(run.started_at.format("%Y-%m-%d %H:%M")),
+        cell(date),
         number(run.attempt),
-        toned(tone_of_outcome(end.map(|end| end.outcome)), outcome_label(run)),
-        cell(run.stage.label()),
+        toned(tone_of_outcome(end.map(|end| end.outcome)), outcome),
         number(end.map_or_else(String::new, |end| between(run.started_at, end.at))),
         cell(end.map_or("", |end| end.detail.as_str())),
     ]

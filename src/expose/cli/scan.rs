@@ -4,7 +4,7 @@ use super::calendar::calendar;
 use super::style::{Paper, facts};
 use super::table::{Sheet, cell, number, toned};
 use crate::domain::{DateStatus, PassOutcome};
-use crate::expose::words::{minute, or_dash, plural, status_words, tone_of_status};
+use crate::expose::words::{minute, or_dash, plural, range, status_words, tone_of_status};
 use crate::plan::{Census, DateVerdict, Gap};
 
 /// Every dataset that was scanned.
@@ -47,32 +47,39 @@ fn head(census: &Census, outcome: PassOutcome) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// The gaps by range, the newest first: the last lines of a long list are what stays on the
-/// screen, so the list is the oldest first there; here it is short enough to begin with today.
+/// The gaps by range, oldest first, so that the newest stand above the prompt.
 fn gaps(census: &Census, paper: Paper) -> String {
     if census.gaps.is_empty() {
         return "No gaps.\n".to_owned();
     }
-    let mut sheet = Sheet::new(paper, &["gap", "dates", "status", "why", "next"]);
+    let header: &[&str] = if paper.is_wide() {
+        &["gap", "dates", "status", "why", "next"]
+    } else {
+        &["gap", "dates", "status", "why, and what next"]
+    };
+    let mut sheet = Sheet::new(paper, header);
     for gap in &census.gaps {
-        sheet.row(gap_row(census, gap));
+        sheet.row(gap_row(census, gap, paper));
     }
     sheet.firm(&[0, 1, 2]);
     sheet.text()
 }
 
-fn gap_row(census: &Census, gap: &Gap) -> Vec<comfy_table::Cell> {
-    let verdict = census.verdict(gap.to);
-    let range =
-        if gap.from == gap.to { gap.from.to_string() } else { format!("{}..{}", gap.from, gap.to) };
+fn gap_row(census: &Census, gap: &Gap, paper: Paper) -> Vec<comfy_table::Cell> {
     let status = format!("{} {}", gap.status.letter(), status_words(gap.status));
-    vec![
-        cell(range),
+    let mut row = vec![
+        cell(range(gap.from, gap.to)),
         number(gap.dates),
         toned(tone_of_status(gap.status), status),
-        cell(verdict.map_or("", |verdict| verdict.reason.as_str())),
-        cell(verdict.map_or("", |verdict| verdict.next.as_str())),
-    ]
+    ];
+    // The newest of the range speaks for it: what happens next happens to it first.
+    let (why, next) = census.verdict(gap.to).map_or(("", ""), |v| (&*v.reason, &*v.next));
+    if paper.is_wide() {
+        row.extend([cell(why), cell(next)]);
+    } else {
+        row.push(cell(format!("{why}\n→ {next}")));
+    }
+    row
 }
 
 /// Dates with a remark; they need not be gaps.

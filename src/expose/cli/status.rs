@@ -1,5 +1,7 @@
 //! What `status` and `trigger status` print: four answers first, then the details.
 
+use std::fmt::Write;
+
 use chrono::{DateTime, Utc};
 
 use super::style::{Paper, facts};
@@ -7,8 +9,7 @@ use super::table::{Sheet, cell, number, toned};
 use crate::config::Settings;
 use crate::daemon::{DatasetReport, Report};
 use crate::expose::words::{
-    between, daemon_words, minute, next_words, run_words, tone_of_trigger, trigger_words,
-    whole_words,
+    Tone, between, daemon_words, minute, next_words, tone_of_trigger, trigger_words, whole_words,
 };
 use crate::ledger::{DatasetState, Run};
 use crate::plan::Candidate;
@@ -95,7 +96,7 @@ fn one(
     let mut text = paper.bold(&format!("{name} (mode {})", dataset.mode.label())) + "\n";
     text += &facts(paper, &answers(report, name, dataset, now));
     if let Some(run) = run {
-        text += "\nRun in progress\n";
+        let _ = writeln!(text, "\nRun in progress: {} attempt {}", run.date, run.attempt);
         text += &current(run, dataset.stage_percent, now, paper);
     }
     text += "\nQueue\n";
@@ -129,19 +130,18 @@ fn answers(
 }
 
 fn current(run: &Run, percent: Option<u8>, now: DateTime<Utc>, paper: Paper) -> String {
-    let mut text = format!("  {}\n", run_words(run, percent, now));
     let mut sheet = Sheet::new(paper, &["stage", "took", "seen"]);
     for record in &run.stages {
         let took = between(record.started_at, record.ended_at);
         sheet.row(vec![cell(record.stage.label()), number(took), cell(&record.detail)]);
     }
+    let progress = percent.map_or_else(String::new, |percent| format!(", {percent} %"));
     sheet.row(vec![
-        cell(run.stage.label()),
+        toned(Tone::Busy, run.stage.label()),
         number(between(run.stage_since, now)),
-        cell("in progress"),
+        cell(format!("in progress{progress}")),
     ]);
-    text += &sheet.text();
-    text
+    sheet.text()
 }
 
 fn queue(

@@ -10,6 +10,9 @@ const COLUMNS_UNKNOWN: u16 = 100;
 /// Fewer make every table a column of syllables.
 const COLUMNS_AT_LEAST: u16 = 40;
 
+/// Below it prose gets one column, whatever it is about.
+const COLUMNS_WIDE: u16 = 110;
+
 /// More make lines that no eye follows.
 const COLUMNS_AT_MOST: u16 = 160;
 
@@ -28,6 +31,11 @@ impl Paper {
     pub fn new(columns: Option<u16>, colour: bool) -> Self {
         let columns = columns.unwrap_or(COLUMNS_UNKNOWN).clamp(COLUMNS_AT_LEAST, COLUMNS_AT_MOST);
         Self { columns, colour }
+    }
+
+    /// Whether there is room for two columns of prose.
+    pub(super) fn is_wide(self) -> bool {
+        self.columns >= COLUMNS_WIDE
     }
 
     /// The text in its tone's colour.

@@ -1,8 +1,7 @@
 //! Tables: no frames, a header, cells that wrap.
 
 use comfy_table::{
-    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width,
-    presets,
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets,
 };
 
 use super::style::Paper;
@@ -38,17 +37,9 @@ impl Sheet {
         }
     }
 
-    /// The widest that a column of ids may be.
-    pub(super) fn at_most(&mut self, column: usize, width: u16) {
-        if let Some(column) = self.table.column_mut(column) {
-            column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(width)));
-        }
-    }
-
     /// The lines, without blanks at their ends.
     pub(super) fn text(&self) -> String {
-        let lines = self.table.lines();
-        lines.map(|line| format!("{}\n", line.trim_end())).collect()
+        self.table.lines().flat_map(|line| [line.trim_end().to_owned(), "\n".to_owned()]).collect()
     }
 }
 

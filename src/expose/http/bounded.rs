@@ -158,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_goes_on_and_on_is_cut_off() {
-        let (mut stream, _client) = accepted(LIFE, &[b'x'; REQUEST_BYTES + 1]).await;
+        let (mut stream, _client) = accepted(LIFE, &vec![b'x'; REQUEST_BYTES + 1]).await;
         let error = stream.read_to_end(&mut Vec::new()).await.unwrap_err();
         assert_eq!(error.to_string(), "the request is too long");
     }

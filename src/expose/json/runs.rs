@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::dates::DumpJson;
 use super::{maybe_instant, value};
-use crate::domain::TriggerState;
+use crate::domain::{FailureReason, TriggerState};
 use crate::expose::words::rfc3339;
 use crate::ledger::state::StageRecord;
 use crate::ledger::{Asked, Repeat, Run};
@@ -132,7 +132,7 @@ impl<'a> HealedJson<'a> {
             attempt: run.attempt,
             outcome: outcome_label(run),
             reason: end.map(|end| end.detail.as_str()),
-            failure: end.and_then(|end| end.reason).map(|reason| reason.label()),
+            failure: end.and_then(|end| end.reason).map(FailureReason::label),
             stages: stages(run),
         }
     }
@@ -149,7 +149,7 @@ impl<'a> RunJson<'a> {
             attempt: run.attempt,
             outcome: outcome_label(run),
             reason: end.map(|end| end.detail.as_str()),
-            failure: end.and_then(|end| end.reason).map(|reason| reason.label()),
+            failure: end.and_then(|end| end.reason).map(FailureReason::label),
             stage: run.stage.label(),
             stage_since: rfc3339(run.stage_since),
             started_at: rfc3339(run.started_at),

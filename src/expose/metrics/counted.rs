@@ -112,7 +112,7 @@ impl Counted {
             let vec = HistogramVec::new(opts, labels)?;
             registry.register(Box::new(vec.clone())).map(|()| vec)
         };
-        let counted = Self {
+        let all = Self {
             known: Mutex::default(),
             scans: counter(
                 "scans_total",
@@ -175,8 +175,8 @@ impl Counted {
             )?,
             registry: registry.clone(),
         };
-        counted.start_at_zero();
-        Ok(counted)
+        all.start_at_zero();
+        Ok(all)
     }
 
     /// The label sets that do not depend on the configuration.

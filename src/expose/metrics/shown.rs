@@ -31,6 +31,7 @@ type Whole = (&'static str, &'static str, fn(&Report) -> i64);
 type Single = (&'static str, &'static str, fn(&View<'_>) -> i64);
 type Several =
     (&'static str, &'static str, &'static str, fn(&View<'_>) -> Vec<(&'static str, i64)>);
+type Kept = (&'static str, &'static str, fn(&DatasetState) -> u32);
 
 const OF_THE_PROCESS: [Whole; 6] = [
     (
@@ -161,7 +162,7 @@ const ONE_OF_SEVERAL: [Several; 5] = [
 ];
 
 /// Kept by the ledger and not by this process: they survive a restart.
-const COUNTED_BY_THE_LEDGER: [(&str, &str, fn(&DatasetState) -> u32); 2] = [
+const COUNTED_BY_THE_LEDGER: [Kept; 2] = [
     (
         "overlapping_loads_total",
         "Times that two loads were seen alive together: the data may be mixed.",
