@@ -1,6 +1,6 @@
 //! The words that the page, the tables and the texts share.
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Duration, NaiveDate, SecondsFormat, Utc};
 
 use crate::daemon::{DatasetReport, Report};
 use crate::domain::{DateSpan, DateStatus, RunOutcome, TriggerState};
@@ -167,6 +167,19 @@ pub(super) fn hold_words(why: &HoldWhy) -> String {
         HoldWhy::Upload { date, .. } => format!("the upload of {date}"),
         HoldWhy::Run { run } => format!("run {run}"),
     }
+}
+
+/// The loop turns at least once a minute; a pass that looks at years of tables may take longer.
+const TICK_LIMIT: Duration = Duration::minutes(15);
+
+/// Whether the loop is alive, with the words for it.
+pub(super) fn pulse(report: &Report, now: DateTime<Utc>) -> (bool, String) {
+    let age = between(report.last_tick_at, now);
+    if now - report.last_tick_at < TICK_LIMIT {
+        return (true, format!("the loop turned {age} ago"));
+    }
+    let limit = TICK_LIMIT.num_minutes();
+    (false, format!("stuck: the loop turned {age} ago, the limit is {limit} minutes"))
 }
 
 /// Whether the daemon acts.

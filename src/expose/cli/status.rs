@@ -9,7 +9,8 @@ use super::table::{Sheet, cell, number, toned};
 use crate::config::Settings;
 use crate::daemon::{DatasetReport, Report};
 use crate::expose::words::{
-    Tone, between, daemon_words, minute, next_words, tone_of_trigger, trigger_words, whole_words,
+    Tone, between, daemon_words, minute, next_words, pulse, tone_of_trigger, trigger_words,
+    whole_words,
 };
 use crate::ledger::{DatasetState, Run};
 use crate::plan::Candidate;
@@ -67,14 +68,7 @@ fn whole(report: &Report, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
         (None, _) => "nobody acts".to_owned(),
     };
     let mut facts = vec![
-        (
-            "daemon",
-            format!(
-                "{}; last turned {} ago",
-                daemon_words(report),
-                between(report.last_tick_at, now)
-            ),
-        ),
+        ("daemon", format!("{}; {}", daemon_words(report), pulse(report, now).1)),
         ("acting", who),
     ];
     facts.extend(report.next_scan_at.map(|at| ("next scan", minute(at))));

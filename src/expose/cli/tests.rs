@@ -135,7 +135,7 @@ fn a_status_answers_the_four_questions_first() {
     let text = status_text(&sample::report(), sample::now(), paper());
     fits(&text);
     insta::assert_snapshot!(text, @r#"
-    daemon     acting; last turned 5s ago
+    daemon     acting; the loop turned 5s ago
     acting     host-1/812/run, since 2026-03-10 03:00 UTC
     next scan  2026-03-16 04:00 UTC
 

@@ -3,14 +3,11 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 
 use super::HttpState;
 use crate::daemon::Report;
-use crate::expose::words::between;
-
-/// The loop turns at least once a minute; a pass that looks at years of tables may take longer.
-const TICK_LIMIT: Duration = Duration::minutes(15);
+use crate::expose::words::pulse;
 
 /// The loop is alive.
 pub(super) async fn healthz(State(state): State<HttpState>) -> Response {
@@ -23,12 +20,10 @@ pub(super) async fn readyz(State(state): State<HttpState>) -> Response {
 }
 
 fn alive(report: &Report, now: DateTime<Utc>) -> Result<String, String> {
-    let age = between(report.last_tick_at, now);
-    if now - report.last_tick_at < TICK_LIMIT {
-        return Ok(format!("alive: the loop turned {age} ago"));
+    match pulse(report, now) {
+        (true, words) => Ok(format!("alive: {words}")),
+        (false, words) => Err(words),
     }
-    let limit = TICK_LIMIT.num_minutes();
-    Err(format!("stuck: the loop turned {age} ago, the limit is {limit} minutes"))
 }
 
 fn ready(report: &Report) -> Result<String, String> {

@@ -14,7 +14,7 @@ use crate::domain::{DateStatus, Stage};
 use crate::expose::json::outcome_label;
 use crate::expose::metrics::{REVISION, VERSION};
 use crate::expose::words::{
-    Tone, between, daemon_words, minute, next_words, plural, status_words, tone_of_lag,
+    Tone, between, daemon_words, minute, next_words, plural, pulse, status_words, tone_of_lag,
     tone_of_outcome, tone_of_status, tone_of_trigger, trigger_words, whole_words,
 };
 use crate::ledger::Run;
@@ -29,6 +29,9 @@ const QUEUE_ROWS: usize = 12;
 const RUN_ROWS: usize = 8;
 const PASS_ROWS: usize = 8;
 const GAP_ROWS: usize = 60;
+
+/// A blank that takes its place.
+const BLANK: &str = "\u{a0}";
 
 /// Days of the longest month.
 const DAYS: u32 = 31;
@@ -111,14 +114,14 @@ fn dataset_section(
             h2 { (name) " " span.mode { "mode " (dataset.mode.label()) } }
             div.tiles {
                 (tile("Trigger", tone_of_trigger(dataset.trigger), &trigger_words(report, name, dataset, now)))
-                (tile("Daemon", tone_of_daemon(report), &daemon_tile(report, now)))
+                (tile("Daemon", tone_of_daemon(report, now), &daemon_tile(report, now)))
                 (tile("Whole through", tone_of_lag(dataset), &whole_words(dataset)))
                 (tile("Next", tone_of_next(dataset, run), &next_words(report, name, dataset, now)))
             }
             @if let Some(run) = run { (current_run(run, dataset.stage_percent, now)) }
             @match &dataset.census {
                 Some(census) => { (calendar(census)) (gaps(census)) }
-                None => p { "The first look is not over yet." }
+                None => p.note { "The first look is not over yet." }
             }
             div.columns { (queue(dataset)) (runs(report, name)) (passes(report, name)) }
         }
@@ -134,12 +137,12 @@ fn tile(title: &str, tone: Tone, text: &str) -> Markup {
     }
 }
 
-fn tone_of_daemon(report: &Report) -> Tone {
-    if report.acting && report.config.ok { Tone::Good } else { Tone::Bad }
+fn tone_of_daemon(report: &Report, now: DateTime<Utc>) -> Tone {
+    if report.acting && report.config.ok && pulse(report, now).0 { Tone::Good } else { Tone::Bad }
 }
 
 fn daemon_tile(report: &Report, now: DateTime<Utc>) -> String {
-    format!("{}; its loop turned {} ago", daemon_words(report), between(report.last_tick_at, now))
+    format!("{}; {}", daemon_words(report), pulse(report, now).1)
 }
 
 fn tone_of_next(dataset: &DatasetReport, run: Option<&Run>) -> Tone {
@@ -214,7 +217,11 @@ fn cell(verdict: Option<&DateVerdict>) -> Markup {
 
 /// The page draws a full block by its background.
 fn letter(status: DateStatus) -> String {
-    if status == DateStatus::Available { "✓".to_owned() } else { status.letter().to_string() }
+    match status {
+        DateStatus::Available => "✓".to_owned(),
+        DateStatus::NotExpected => BLANK.to_owned(),
+        other => other.letter().to_string(),
+    }
 }
 
 fn legend(census: &Census) -> Markup {
@@ -228,7 +235,7 @@ fn legend(census: &Census) -> Markup {
                     " " (status_words(*status)) " " b { (number) }
                 }
             }
-            @if flagged > 0 { li { span.key.quiet.flagged { " " } " flagged " b { (flagged) } } }
+            @if flagged > 0 { li { span.key.quiet.flagged { (BLANK) } " flagged " b { (flagged) } } }
         }
     }
 }

@@ -32,7 +32,7 @@ const HEAL_BUCKETS_SECONDS: [f64; 9] = [
     7_776_000.0,
 ];
 
-/// 25 ms to 30 s: what one request takes, retries included.
+/// 25 ms to 30 s: what one attempt takes.
 const REQUEST_BUCKETS_SECONDS: [f64; 8] = [0.025, 0.1, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Whether a scan was clear.
@@ -56,6 +56,7 @@ const AWS_OPERATIONS: [(&str, &str); 25] = [
     ("glue", "GetPartitions"),
     ("glue", "GetWorkflowRuns"),
     ("glue", "GetWorkflowRun"),
+    ("glue", "GetWorkflowRunProperties"),
     ("glue", "StartWorkflowRun"),
     ("ecs", "ListTasks"),
     ("ecs", "DescribeTasks"),
@@ -71,7 +72,6 @@ const AWS_OPERATIONS: [(&str, &str); 25] = [
     ("scheduler", "CreateSchedule"),
     ("scheduler", "GetSchedule"),
     ("scheduler", "DeleteSchedule"),
-    ("s3", "HeadObject"),
 ];
 
 /// The result label of a request that was answered.
@@ -164,12 +164,12 @@ impl Counted {
             )?,
             aws_requests: counter(
                 "aws_requests_total",
-                "Requests to AWS, by service, operation and result (ok, or the class of the error).",
+                "Attempts at requests to AWS, by result (ok, or the class of the error); a retry is another.",
                 &["service", "operation", "result"],
             )?,
             aws_seconds: histogram(
                 "aws_request_duration_seconds",
-                "How long a request to AWS took, its retries included.",
+                "How long one attempt at a request to AWS took.",
                 &["service", "operation"],
                 &REQUEST_BUCKETS_SECONDS,
             )?,

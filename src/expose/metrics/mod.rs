@@ -67,7 +67,7 @@ impl Metrics {
         TextEncoder::new().format_type().to_owned()
     }
 
-    /// A request to AWS was answered, or was not; `result` is `ok` or an error class's label.
+    /// One attempt at a request to AWS is over; `result` is `ok` or an error class's label.
     pub fn api_called(&self, service: &str, operation: &str, result: &str, seconds: f64) {
         self.counted.api_called(service, operation, result, seconds);
     }
