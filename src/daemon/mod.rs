@@ -18,5 +18,7 @@ mod wake;
 
 pub use engine::{Engine, Errand, Pass};
 pub use heal::{HealEnd, Healed, heal};
-pub use report::{ConfigReport, DatasetReport, Happening, NoRecorder, Recorder, Report};
+pub use report::{
+    ConfigReport, DatasetReport, Finding, Happening, NoRecorder, Recorder, Report, Verdict,
+};
 pub use serve::{Reload, serve};

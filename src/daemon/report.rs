@@ -77,6 +77,50 @@ pub struct DatasetReport {
     pub stopped: bool,
 }
 
+/// One finding of `check`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at, e.g. `liberator: cluster dataplatform-prod-workers`.
+    pub subject: String,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// In words.
+    pub detail: String,
+    /// What a person could do.
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    /// Whether gapmend cannot do its work because of it.
+    #[must_use]
+    pub fn stops(&self) -> bool {
+        self.verdict == Verdict::Wrong
+    }
+}
+
+/// What came of one check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// As it should be.
+    Right,
+    /// It works, but somebody should know.
+    Doubtful,
+    /// It does not work.
+    Wrong,
+}
+
+impl Verdict {
+    /// The public name.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Right => "ok",
+            Self::Doubtful => "warning",
+            Self::Wrong => "error",
+        }
+    }
+}
+
 /// Something that happened once and is counted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Happening {

@@ -1,1 +1,25 @@
-//! Views of what the daemon last reported: CLI tables, metrics, HTTP.
+//! Showing things: metrics, HTTP, the command line and the log.
+//!
+//! ```text
+//!   daemon's Report ──┬─► metrics    /metrics
+//!   plan's Census ────┼─► json       --output json, /api/v1
+//!   ledger's State ───┼─► http       /, /healthz, /readyz
+//!                     └─► cli        tables, calendars, progress
+//! ```
+//!
+//! Everything here is a view. What this layer never does: call AWS, write to the ledger,
+//! decide anything, or read a clock (`now` is an argument).
+
+pub mod cli;
+mod exit;
+pub mod http;
+pub mod json;
+pub mod metrics;
+pub mod telemetry;
+mod words;
+
+#[cfg(test)]
+mod sample;
+
+pub use exit::Exit;
+pub use metrics::Metrics;

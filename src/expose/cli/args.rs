@@ -1,0 +1,377 @@
+//! The command line: every command, its options and its help.
+//!
+//! Nothing is done here; `main` composes what a command needs and calls it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::domain::DateSpan;
+use crate::expose::telemetry::LogFormat;
+
+/// Where the configuration is looked for when nobody says.
+const CONFIG_PATHS: [&str; 2] = ["gapmend.toml", "/etc/gapmend/gapmend.toml"];
+
+/// The longest pause: longer ones are a change of mode.
+const PAUSE_LIMIT: Duration = Duration::from_hours(92 * 24);
+
+const AFTER_HELP: &str = "\
+Examples:
+  gapmend check                            can everything be seen and done?
+  gapmend scan                             what is missing, and why
+  gapmend plan                             what would run next, and what waits for what
+  gapmend heal --date 2022-06-01           ingest one date again, now, watching
+  gapmend run                              the daemon: scans nightly, heals one date at a time
+  gapmend explain 2022-06-01               everything that is known of one date
+
+Exit codes: 0 done, 1 failed or refused, 2 usage or configuration, 3 gaps (scan --exit-code).";
+
+/// Finds the dates missing from a data lake's raw zone and ingests them again,
+/// unattended, one at a time, without ever hurting the live ingestion.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "gapmend", version, after_help = AFTER_HELP, propagate_version = true)]
+pub struct Cli {
+    /// The options that every command takes.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The options that every command takes.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// The configuration [default: ./gapmend.toml, else /etc/gapmend/gapmend.toml]
+    #[arg(long, global = true, value_name = "FILE", env = "GAPMEND_CONFIG_FILE")]
+    pub config: Option<PathBuf>,
+    /// Tables for people, or JSON for programs
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "table")]
+    pub output: Output,
+    /// Only this dataset; needed by some commands where there are several
+    #[arg(long, global = true, value_name = "NAME")]
+    pub dataset: Option<String>,
+    /// What to log, to stderr: a level, or `target=level,…` [default: info for run, else warn]
+    #[arg(long, global = true, value_name = "FILTER", env = "GAPMEND_LOG", hide_env_values = true)]
+    pub log: Option<String>,
+    /// How to log: text on a terminal and JSON otherwise, or always one of them
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "auto",
+        env = "GAPMEND_LOG_FORMAT"
+    )]
+    pub log_format: LogFormat,
+}
+
+impl GlobalArgs {
+    /// The configuration's path: the one given, else the first default that exists, else the
+    /// first default, so that the error names it.
+    #[must_use]
+    pub fn config_path(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| {
+            let found = CONFIG_PATHS.into_iter().map(Path::new).find(|path| path.exists());
+            found.unwrap_or(Path::new(CONFIG_PATHS[0])).to_owned()
+        })
+    }
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs: one document on stdout.
+    Json,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// The daemon: scans on schedule and heals what it may, one date at a time
+    ///
+    /// A first start scans at once, and a slot that was missed is caught up. Ends on SIGTERM
+    /// or Ctrl-C; a run in progress is taken up again by the next start.
+    Run,
+    /// Looks at everything and prints every date's status and the gaps; changes nothing
+    Scan(ScanArgs),
+    /// What would run next, in order, and for each other date why not; changes nothing
+    Plan,
+    /// Heals in the foreground until the queue is done, with progress
+    ///
+    /// Waits for back-off and live runs; ends on a pause, outside the permitted hours, or when
+    /// an operator has disabled the trigger. While a daemon acts, it is handed the request and
+    /// its progress is followed. Exit code 1 if a run failed or the queue is unfinished.
+    Heal(HealArgs),
+    /// The trigger, the run in progress, the queue and the last passes
+    Status,
+    /// Past attempts, with every id, who asked and why
+    History(HistoryArgs),
+    /// The evidence for one date, and what to do about it
+    Explain(ExplainArgs),
+    /// Checks the configuration and, read-only, everything that it names in AWS
+    Check,
+    /// Everything on this machine against an embedded AWS: no account, no network
+    Demo(DemoArgs),
+    /// Prints the configuration in use, or its schema
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Forgives a date's failed attempts and ends its quarantine
+    Retry(RetryArgs),
+    /// Ends the run in progress
+    Cancel(AskedArgs),
+    /// Starts nothing for a while; a run in progress goes on
+    Pause(PauseArgs),
+    /// Ends a pause, or a stop after too many failures
+    Resume(AskedArgs),
+    /// The event rule that fires the live run
+    #[command(subcommand)]
+    Trigger(TriggerCommand),
+    /// Prints completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Prints the manual page
+    Man,
+}
+
+/// `gapmend scan`.
+#[derive(Clone, Debug, Args)]
+pub struct ScanArgs {
+    /// Exit with 3 when there are gaps
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// `gapmend heal`.
+#[derive(Clone, Debug, Args)]
+pub struct HealArgs {
+    /// Only this date, or range like 2022-06-10..2022-06-20; may be given again
+    ///
+    /// A date asked for by name stands above the allowlist (which is recorded), never above
+    /// safety, `deny` or mode `observe`.
+    #[arg(long = "date", value_name = "DATE")]
+    pub dates: Vec<DateSpan>,
+    /// At most so many runs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max: Option<u32>,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Act in place of the daemon that acts now, which then stands by
+    #[arg(long)]
+    pub take_over: bool,
+    /// Who asked, and why.
+    #[command(flatten)]
+    pub asked: AskedArgs,
+}
+
+impl HealArgs {
+    /// Every date that was named, once, oldest first.
+    #[must_use]
+    pub fn named_dates(&self) -> Vec<NaiveDate> {
+        let dates: std::collections::BTreeSet<_> =
+            self.dates.iter().flat_map(|span| span.days()).collect();
+        dates.into_iter().collect()
+    }
+}
+
+/// `gapmend history`.
+#[derive(Clone, Debug, Args)]
+pub struct HistoryArgs {
+    /// Only the attempts at this date, with their stages
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    pub date: Option<NaiveDate>,
+    /// At most so many attempts, the newest first
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub limit: usize,
+}
+
+/// `gapmend explain`.
+#[derive(Clone, Debug, Args)]
+pub struct ExplainArgs {
+    /// The date
+    #[arg(value_parser = day)]
+    pub date: NaiveDate,
+}
+
+/// `gapmend demo`.
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// Heal once and end, instead of running until Ctrl-C
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// `gapmend config`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// The JSON schema of the configuration, for editors
+    Schema,
+    /// The configuration as it is in use, defaults and overrides included
+    Show,
+}
+
+/// `gapmend retry`.
+#[derive(Clone, Debug, Args)]
+pub struct RetryArgs {
+    /// The date
+    #[arg(value_parser = day)]
+    pub date: NaiveDate,
+    /// Who asked, and why.
+    #[command(flatten)]
+    pub asked: AskedArgs,
+}
+
+/// `gapmend pause`.
+#[derive(Clone, Debug, Args)]
+pub struct PauseArgs {
+    /// For how long, e.g. 3d or 12h
+    #[arg(long = "for", value_name = "DURATION", value_parser = pause)]
+    pub length: Duration,
+    /// Who asked, and why.
+    #[command(flatten)]
+    pub asked: AskedArgs,
+}
+
+/// `gapmend trigger`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TriggerCommand {
+    /// The rule's state, since when, and whose doing it is
+    Status,
+}
+
+/// Why something is asked for; written to the ledger.
+#[derive(Clone, Debug, Default, Args)]
+pub struct AskedArgs {
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Where it was agreed, for the ledger
+    #[arg(long, value_name = "ID")]
+    pub ticket: Option<String>,
+}
+
+/// Writes the completions of a shell.
+pub fn completions(shell: Shell, to: &mut dyn Write) {
+    clap_complete::generate(shell, &mut Cli::command(), "gapmend", &mut { to });
+}
+
+/// Writes the manual page, commands included.
+///
+/// # Errors
+/// The writer failed.
+pub fn manual(to: &mut dyn Write) -> std::io::Result<()> {
+    let mut command = Cli::command();
+    command.build();
+    clap_mangen::Man::new(command.clone()).render(to)?;
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        let man = clap_mangen::Man::new(sub.clone());
+        writeln!(to, ".SH \"GAPMEND {}\"", sub.get_name().to_uppercase())?;
+        man.render_description_section(to)?;
+        man.render_options_section(to)?;
+    }
+    Ok(())
+}
+
+/// Exactly an ISO date: `2022-6-1` is refused as a probable slip.
+fn day(text: &str) -> Result<NaiveDate, String> {
+    match text.parse::<DateSpan>() {
+        Ok(span) if span.from == span.to && !text.contains("..") => Ok(span.from),
+        Ok(_) | Err(_) => Err(format!("`{text}` is not a date like 2022-06-01")),
+    }
+}
+
+fn pause(text: &str) -> Result<Duration, String> {
+    let length = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it like 3d or 12h"))?;
+    if length.is_zero() || length > PAUSE_LIMIT {
+        return Err(
+            "a pause lasts between a second and 92 days; for longer, set mode observe".to_owned()
+        );
+    }
+    Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_on_either_side_of_the_command() {
+        for line in ["gapmend --output json scan", "gapmend scan --output json"] {
+            assert_eq!(parse(line).unwrap().global.output, Output::Json);
+        }
+    }
+
+    #[test]
+    fn dates_are_iso_and_ranges_are_spread() {
+        let cli = parse("gapmend heal --date 2022-06-10..2022-06-12 --date 2022-06-11").unwrap();
+        let Command::Heal(heal) = cli.command else { panic!("not heal") };
+        let dates: Vec<String> = heal.named_dates().iter().map(ToString::to_string).collect();
+        assert_eq!(dates, ["2022-06-10", "2022-06-11", "2022-06-12"]);
+        for line in [
+            "gapmend explain 2022-6-1",
+            "gapmend explain 2022-06-01..2022-06-01",
+            "gapmend retry yesterday",
+        ] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains("is not a date like 2022-06-01"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pause_has_a_length_within_reason() {
+        assert!(parse("gapmend pause --for 3d").is_ok());
+        for line in ["gapmend pause", "gapmend pause --for 0s", "gapmend pause --for 1y"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_manual_and_the_completions_name_every_command() {
+        let (mut manual_page, mut script) = (Vec::new(), Vec::new());
+        manual(&mut manual_page).unwrap();
+        completions(Shell::Bash, &mut script);
+        let (manual_page, script) =
+            (String::from_utf8(manual_page).unwrap(), String::from_utf8(script).unwrap());
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(script.contains(name), "{name}");
+            assert!(manual_page.contains(&name.to_uppercase()), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_option_has_help() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    argument.get_id()
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What `explain` prints: the evidence for one date, and what to do about it.
+
+use std::fmt::Write;
+
+use chrono::NaiveDate;
+
+use super::history::attempt;
+use super::style::{Paper, facts};
+use crate::daemon::{DatasetReport, Report};
+use crate::domain::Dump;
+use crate::expose::words::{minute, size, status_words, tone_of_status};
+use crate::plan::DateVerdict;
+
+/// The evidence for a date; `None` when it was not looked at.
+#[must_use]
+pub fn explain_text(name: &str, date: NaiveDate, report: &Report, paper: Paper) -> Option<String> {
+    let dataset = report.datasets.get(name)?;
+    let census = dataset.census.as_ref()?;
+    let verdict = census.verdict(date)?;
+    let status = status_words(verdict.status);
+    let mut text = paper.bold(&format!("{name} {date}: "));
+    text += &paper.toned(tone_of_status(verdict.status), &status);
+    text.push('\n');
+    text += &facts(paper, &evidence(verdict, dataset));
+    let _ = writeln!(text, "\nSeen by the scan of {}.", minute(census.scanned_at));
+    for run in report.ledger.runs_of(name, date) {
+        text.push('\n');
+        text += &attempt(run, paper);
+    }
+    Some(text)
+}
+
+fn evidence(verdict: &DateVerdict, dataset: &DatasetReport) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("why", verdict.reason.clone()), ("next", verdict.next.clone())];
+    facts.extend(verdict.until.map(|until| ("until", minute(until))));
+    let place = dataset.queue.iter().position(|candidate| candidate.date == verdict.date);
+    facts.extend(
+        place.map(|place| ("queue", format!("number {} of {}", place + 1, dataset.queue.len()))),
+    );
+    if verdict.dumps.is_empty() {
+        facts.push(("dump", "none".to_owned()));
+    }
+    facts.extend(verdict.dumps.iter().map(|dump| ("dump", dump_words(dump))));
+    facts.push((
+        "tables",
+        format!("{} of {} have it", verdict.tables_present, verdict.tables_expected),
+    ));
+    facts.extend(verdict.tables_missing.iter().map(|table| ("lacking", table.to_string())));
+    facts.extend(verdict.flags.iter().map(|flag| ("flag", flag.label().to_owned())));
+    if !verdict.in_window {
+        facts.push(("window", "outside it; looked at because it was named".to_owned()));
+    }
+    facts
+}
+
+fn dump_words(dump: &Dump) -> String {
+    let archived =
+        dump.archived.as_ref().map_or_else(String::new, |class| format!(", archived in {class}"));
+    format!("{}, {}, written {}{archived}", dump.key, size(dump.size), minute(dump.last_modified))
+}

@@ -1,0 +1,94 @@
+//! The one place that prints: results to stdout, remarks to stderr.
+//!
+//! A reader that went away (`gapmend history | head`) is no error.
+
+use std::io::{self, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use comfy_table::Table;
+use serde_json::Value;
+
+use super::style::Paper;
+
+/// Where a command's results go.
+pub struct Out {
+    paper: Paper,
+    results: Box<dyn Write + Send>,
+    remarks: Box<dyn Write + Send>,
+}
+
+impl std::fmt::Debug for Out {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Out").field("paper", &self.paper).finish_non_exhaustive()
+    }
+}
+
+impl Out {
+    /// The process's own stdout and stderr; coloured on a terminal, unless `NO_COLOR` is set.
+    #[must_use]
+    pub fn standard() -> Self {
+        let colour = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
+        Self {
+            paper: Paper::new(Table::new().width(), colour),
+            results: Box::new(AutoStream::auto(io::stdout())),
+            remarks: Box::new(AutoStream::auto(io::stderr())),
+        }
+    }
+
+    /// What the texts are to be rendered for.
+    #[must_use]
+    pub fn paper(&self) -> Paper {
+        self.paper
+    }
+
+    /// Prints a result.
+    ///
+    /// # Errors
+    /// Writing failed, other than because nobody reads any more.
+    pub fn text(&mut self, text: &str) -> io::Result<()> {
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        unless_closed(write!(self.results, "{text}{end}").and_then(|()| self.results.flush()))
+    }
+
+    /// Prints a JSON document.
+    ///
+    /// # Errors
+    /// Writing failed, other than because nobody reads any more.
+    pub fn json(&mut self, value: &Value) -> io::Result<()> {
+        self.text(&format!("{value:#}"))
+    }
+
+    /// Prints bytes as they are: completions, the manual.
+    ///
+    /// # Errors
+    /// Writing failed, other than because nobody reads any more.
+    pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        unless_closed(self.results.write_all(bytes).and_then(|()| self.results.flush()))
+    }
+
+    /// Prints a remark or an error beside the results.
+    ///
+    /// # Errors
+    /// Writing failed, other than because nobody reads any more.
+    pub fn remark(&mut self, text: &str) -> io::Result<()> {
+        unless_closed(writeln!(self.remarks, "{text}"))
+    }
+}
+
+fn unless_closed(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_went_away_is_no_error() {
+        assert!(unless_closed(Err(io::ErrorKind::BrokenPipe.into())).is_ok());
+        assert!(unless_closed(Err(io::ErrorKind::StorageFull.into())).is_err());
+    }
+}
