@@ -15,6 +15,7 @@
 //!
 //! Arrows go strictly down; `tests/layers.rs` fails on an upward import.
 
+pub mod act;
 pub mod aws;
 pub mod config;
 pub mod daemon;

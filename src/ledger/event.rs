@@ -91,6 +91,8 @@ pub struct ScanRecord {
     pub tables: u32,
     /// Partitions seen in the window, over all tables.
     pub partitions: u64,
+    /// The configuration's hash: counts are compared only under the same one.
+    pub config: String,
     /// What could not be seen; empty for a clear look.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blind: Vec<String>,
@@ -363,7 +365,7 @@ pub enum Event {
         date: NaiveDate,
         /// Its key.
         key: String,
-        /// Its ETag.
+        /// Its `ETag`.
         etag: String,
         /// Whether it can still be driven today.
         missed: bool,
@@ -410,4 +412,34 @@ pub enum HoldStep {
     WorkDone,
     /// The rule was seen enabled.
     Enabled,
+}
+
+impl Event {
+    /// The run that it is about.
+    #[must_use]
+    pub fn run(&self) -> Option<&str> {
+        match self {
+            Self::RunStarted { run, .. }
+            | Self::LoadIntended { run, .. }
+            | Self::LoadSubmitted { run, .. }
+            | Self::StopIntended { run, .. }
+            | Self::StageEnded { run, .. }
+            | Self::PublishIntended { run, .. }
+            | Self::PublishFound { run, .. }
+            | Self::RunEnded { run, .. } => Some(run),
+            Self::Acting { .. }
+            | Self::Left {}
+            | Self::Scanned { .. }
+            | Self::Passed { .. }
+            | Self::Requested { .. }
+            | Self::RequestDone { .. }
+            | Self::HoldIntended { .. }
+            | Self::HoldMoved { .. }
+            | Self::HoldClosed { .. }
+            | Self::LiveDumpSwept { .. }
+            | Self::LiveDriveIntended { .. }
+            | Self::LiveDriveSubmitted { .. }
+            | Self::LoadsOverlapped { .. } => None,
+        }
+    }
 }

@@ -93,7 +93,7 @@ pub struct SweptDump {
     pub date: NaiveDate,
     /// Its key.
     pub key: String,
-    /// Its ETag.
+    /// Its `ETag`.
     pub etag: String,
     /// The request that drives it, once intended.
     pub drive: Option<TaskRequest>,
@@ -138,8 +138,10 @@ pub struct Run {
     pub stopping: Option<StopRecord>,
     /// When the workflow was asked for by us, each time.
     pub publish_intended: Vec<DateTime<Utc>>,
-    /// The workflow run, once known.
+    /// The workflow run that counts, once known.
     pub workflow_run: Option<String>,
+    /// Workflow runs that wrote nothing, after which it was started again.
+    pub workflow_runs_judged: Vec<String>,
     /// How it ended.
     pub end: Option<RunEnd>,
 }
@@ -284,6 +286,12 @@ impl State {
     fn apply_event(&mut self, entry: &Entry, event: &Event) -> Result<(), ReplayError> {
         match event {
             Event::Acting { .. } => {
+                if entry.epoch <= self.acting.epoch {
+                    return Err(ReplayError::Misfit {
+                        seq: entry.seq,
+                        what: "an epoch that is not newer than the last",
+                    });
+                }
                 self.acting = Acting {
                     epoch: entry.epoch,
                     writer: Some(entry.writer.clone()),
@@ -388,6 +396,7 @@ impl State {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only the events of runs come here")]
     fn apply_run(&mut self, entry: &Entry, event: &Event) -> Result<(), ReplayError> {
         if let Event::RunStarted { .. } = event {
             return self.apply_run_started(entry, event);
@@ -397,6 +406,9 @@ impl State {
         let Some(run) = self.runs.iter_mut().rev().find(|run| run.is_active()) else {
             return Err(misfit("no run is in progress"));
         };
+        if event.run() != Some(run.id.as_str()) {
+            return Err(misfit("it is about a run that is not in progress"));
+        }
         match event {
             Event::LoadIntended { task, .. } => {
                 run.load = Some(LoadRecord {
@@ -424,7 +436,7 @@ impl State {
             }
             Event::PublishIntended { .. } => {
                 run.publish_intended.push(at);
-                run.workflow_run = None;
+                run.workflow_runs_judged.extend(run.workflow_run.take());
             }
             Event::PublishFound { workflow_run, .. } => {
                 run.workflow_run = Some(workflow_run.clone());
@@ -499,6 +511,7 @@ impl State {
             stopping: None,
             publish_intended: Vec::new(),
             workflow_run: None,
+            workflow_runs_judged: Vec::new(),
             end: None,
         });
         Ok(())
@@ -520,6 +533,7 @@ impl State {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only the events of holds come here")]
     fn apply_hold(&mut self, entry: &Entry, event: &Event) -> Result<(), ReplayError> {
         let misfit = |what: &'static str| ReplayError::Misfit { seq: entry.seq, what };
         match event {
@@ -605,10 +619,16 @@ impl<'a> DatasetView<'a> {
     /// The failed runs of a date that still count: those since it was last forgiven.
     #[must_use]
     pub fn counted_failures(&self, date: NaiveDate) -> Vec<&'a Run> {
-        let forgiven = self.state.and_then(|state| state.forgiven.get(&date)).copied();
+        let forgiven = self.forgiven_at(date);
         self.runs_of(date)
             .filter(|run| run.failed() && forgiven.is_none_or(|at| run.started_at > at))
             .collect()
+    }
+
+    /// When the date's attempts were last forgiven.
+    #[must_use]
+    pub fn forgiven_at(&self, date: NaiveDate) -> Option<DateTime<Utc>> {
+        self.state.and_then(|state| state.forgiven.get(&date)).copied()
     }
 
     /// Who asked for the date by name, if somebody did.
@@ -649,4 +669,64 @@ pub enum ReplayError {
         /// Why.
         what: &'static str,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::testing::{run_ended, run_started};
+
+    fn entry(seq: u64, epoch: u64, event: Event) -> Entry {
+        Entry {
+            v: ENTRY_VERSION,
+            seq,
+            at: "2022-06-13T04:00:00Z".parse().unwrap(),
+            epoch,
+            writer: "w".to_owned(),
+            nonce: seq.to_string(),
+            events: vec![event],
+        }
+    }
+
+    fn acting() -> Event {
+        Event::Acting { command: "run".to_owned(), version: "1".to_owned() }
+    }
+
+    fn misfits(error: &Result<(), ReplayError>) -> bool {
+        matches!(error, Err(ReplayError::Misfit { .. }))
+    }
+
+    #[test]
+    fn epochs_only_ever_rise() {
+        let mut state = State::default();
+        assert!(misfits(&state.apply(&entry(1, 0, acting()))));
+        state.apply(&entry(1, 1, acting())).unwrap();
+        assert!(misfits(&state.clone().apply(&entry(2, 1, acting()))));
+        state.apply(&entry(2, 2, acting())).unwrap();
+        state.apply(&entry(3, 1, Event::Left {})).unwrap();
+        assert!(state.acting.writer.is_some(), "an older epoch leaves nothing");
+        state.apply(&entry(4, 2, Event::Left {})).unwrap();
+        assert_eq!(state.acting.writer, None);
+    }
+
+    #[test]
+    fn an_event_of_another_run_does_not_fit_the_one_in_progress() {
+        let mut state = State::default();
+        state.apply(&entry(1, 1, run_started(1))).unwrap();
+        assert!(misfits(&state.clone().apply(&entry(2, 1, run_started(2)))));
+        let other = run_ended(2, RunOutcome::Failed);
+        assert!(misfits(&state.clone().apply(&entry(2, 1, other))));
+        state.apply(&entry(2, 1, run_ended(1, RunOutcome::Failed))).unwrap();
+        assert!(state.active_run().is_none());
+    }
+
+    #[test]
+    fn entries_come_in_order_without_a_gap() {
+        let mut state = State::default();
+        let gap = state.apply(&entry(2, 0, acting()));
+        assert_eq!(gap, Err(ReplayError::Gap { expected: 1, found: 2 }));
+        state.apply(&entry(1, 1, acting())).unwrap();
+        let again = state.apply(&entry(1, 1, acting()));
+        assert_eq!(again, Err(ReplayError::Gap { expected: 2, found: 1 }));
+    }
 }

@@ -19,9 +19,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+pub use confirm::confirm;
+pub(crate) use scan::count_partitions;
+pub use scan::{ScanScope, scan};
+pub use watch::watch;
+pub use zip_tail::{ZipMemory, judge_bytes};
+
 use crate::domain::{
-    Coverage, Dump, DumpFault, Export, Rule, Seen, Snapshot, TableId, Task, WorkflowRun,
+    Blindness, Coverage, Dump, DumpFault, Export, Rule, Seen, Snapshot, TableId, Task, WorkflowRun,
 };
+use crate::platform::PlatformError;
 
 /// Everything that `plan` knows of the world.
 #[derive(Clone, Debug)]
@@ -62,8 +69,8 @@ pub struct LandingView {
     pub noise: u64,
     /// What is wrong with the dumps of the dates without data.
     pub faults: BTreeMap<NaiveDate, DumpFault>,
-    /// The usual time of day (seconds after midnight UTC) at which a live dump lands,
-    /// learned from the listing: the earliest of the last ones, less a margin.
+    /// How long after its date's midnight UTC a live dump usually lands, in seconds, learned
+    /// from the listing: the earliest of the last ones, less a margin.
     pub usual_arrival_seconds: Option<u32>,
 }
 
@@ -122,8 +129,56 @@ pub struct Confirmation {
     pub half: BTreeSet<TableId>,
     /// Tables that the date's export held, when its bucket can be seen (H28).
     pub exported: Option<BTreeSet<String>>,
-    /// The dump that the task would read, as it is now.
-    pub dump: Option<Dump>,
+    /// Every matching table of the catalog.
+    pub tables: BTreeSet<TableId>,
+    /// The date's dumps as they are now, the one that the task reads first.
+    pub dumps: Vec<Dump>,
+    /// What is wrong with the first of them.
+    pub dump_fault: Option<DumpFault>,
     /// The export under the date's id (H21).
     pub export: Option<Export>,
+}
+
+/// What a failed call means for a look.
+fn blind(what: String, error: &PlatformError) -> Blindness {
+    Blindness { what, why: error.to_string(), class: error.class }
+}
+
+impl Scan {
+    /// Takes over what a narrow look saw since: a date that changed is judged anew.
+    pub fn absorb(&mut self, look: &Confirmation) {
+        for table in &mut self.coverage.tables {
+            let whole = look.whole.contains(&table.id);
+            if !whole {
+                continue;
+            }
+            table.catalogued.insert(look.date);
+            if let Some(stored) = &mut table.stored {
+                stored.insert(look.date);
+            }
+        }
+        self.absorb_halves(look);
+        if look.dumps.is_empty() {
+            self.landing.dumps.remove(&look.date);
+        } else {
+            self.landing.dumps.insert(look.date, look.dumps.clone());
+        }
+        match &look.dump_fault {
+            Some(fault) => self.landing.faults.insert(look.date, fault.clone()),
+            None => self.landing.faults.remove(&look.date),
+        };
+        match &look.export {
+            Some(export) => self.exports.insert(look.date, export.clone()),
+            None => self.exports.remove(&look.date),
+        };
+    }
+
+    /// A table that has half of a date is enough to keep the date from ever being re-run (H8).
+    fn absorb_halves(&mut self, look: &Confirmation) {
+        for table in &mut self.coverage.tables {
+            if look.half.contains(&table.id) {
+                table.catalogued.insert(look.date);
+            }
+        }
+    }
 }

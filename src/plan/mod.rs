@@ -8,8 +8,9 @@
 //!
 //! ```text
 //! plan ── census      what each date is, and why            (calendar, expected, lag)
+//!      ├─ queue       the healable ones, in order
 //!      ├─ progress    what the run in progress needs next
-//!      └─ gates       what stops the head of the queue from starting
+//!      └─ start       what the head of the queue needs next, or which gate is closed
 //! ```
 
 mod calendar;
@@ -18,14 +19,20 @@ mod expected;
 mod gates;
 mod lag;
 mod progress;
+mod queue;
 mod rest;
+mod start;
+mod wake;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+pub use calendar::{local, local_instant};
 pub use census::{Census, DateVerdict, Gap};
+pub use expected::{RETIRED_AFTER_DATES, expected_tables};
+pub use gates::next_arrival;
 pub use rest::Rest;
 
-use crate::config::{DatasetSettings, Settings};
+use crate::config::DatasetSettings;
 use crate::domain::{Dump, FailureReason, RunOutcome, Stage};
 use crate::ledger::{Asked, Repeat, Run, State, StopWhy};
 use crate::observe::Observation;
@@ -170,7 +177,7 @@ pub struct EndRun {
 }
 
 /// What the plan is about, besides the world: who asks, and since when the night lasts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Night {
     /// The last slot that was due: runs are counted from here.
     pub began_at: DateTime<Utc>,
@@ -178,6 +185,15 @@ pub struct Night {
     pub ends_at: DateTime<Utc>,
     /// An operator's `--max`, in place of `max_runs_per_night`, counted from `began_at`.
     pub max_runs: Option<u32>,
+    /// An operator's `--date`s: nothing else is started.
+    pub only: Option<std::collections::BTreeSet<NaiveDate>>,
+}
+
+impl Night {
+    /// Whether the date may be started for the one who asks.
+    fn is_about(&self, date: NaiveDate) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&date))
+    }
 }
 
 /// Decides for one dataset.
@@ -185,13 +201,27 @@ pub struct Night {
 pub fn plan(
     ledger: &State,
     seen: &Observation,
-    settings: &Settings,
     dataset: &DatasetSettings,
-    night: Night,
+    night: &Night,
     now: DateTime<Utc>,
 ) -> Plan {
-    let _ = (ledger, seen, settings, dataset, night, now);
-    todo!()
+    let scan = seen.scan.known();
+    let census = scan.map(|scan| census::census(ledger, scan, &seen.watch, dataset, now));
+    let mut queue = match (&census, scan) {
+        (Some(census), Some(scan)) => queue::queue(ledger, census, scan, dataset),
+        _ => Vec::new(),
+    };
+    queue.retain(|candidate| night.is_about(candidate.date));
+    let step = match own_active_run(ledger, dataset) {
+        Some(run) => progress::next(run, ledger, seen, dataset, now),
+        None => start::next(
+            &start::Situation { ledger, seen, dataset, night, now },
+            census.as_ref(),
+            &queue,
+        ),
+    };
+    let wake_at = wake::at(&step, own_active_run(ledger, dataset), dataset, night, now);
+    Plan { census, queue, step, wake_at }
 }
 
 /// The run in progress, if it is this dataset's.
