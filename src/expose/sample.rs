@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
-use crate::config::Mode;
+use crate::config::{Arrival, HoldPolicy, Mode, TriggerSettings};
 use crate::daemon::{ConfigReport, DatasetReport, Report};
 use crate::domain::{
     DateStatus, Dump, FailureReason, Flag, Network, PassOutcome, RunOutcome, Stage, TableId,
     TriggerState,
 };
 use crate::ledger::state::{Acting, LoadRecord, PassRecord, RunEnd, StageRecord};
-use crate::ledger::{Asked, DatasetState, Hold, HoldWhy, Repeat, Run, State};
+use crate::ledger::{Asked, DatasetState, Hold, HoldStep, HoldWhy, Repeat, Run, State};
 use crate::plan::{Candidate, Census, DateVerdict, Gap, Plan, Rest};
 use crate::platform::TaskRequest;
 
@@ -333,7 +334,7 @@ pub(super) fn hold() -> Hold {
         begun_at: at("2026-03-15T06:20:00Z"),
         until: at("2026-03-15T07:50:00Z"),
         dead_man: None,
-        steps: BTreeMap::new(),
+        steps: [(HoldStep::Disabled, at("2026-03-15T06:20:05Z"))].into(),
     }
 }
 
@@ -371,6 +372,34 @@ pub(super) fn state() -> State {
         runs: vec![failed_run(), healed_run(), active_run()],
         holds: BTreeMap::new(),
     }
+}
+
+/// The rule that fires the live run.
+pub(super) fn rule() -> TriggerSettings {
+    TriggerSettings {
+        rule: "liberator-to-rds-snapshot-event".to_owned(),
+        event_bus: "default".to_owned(),
+        arrival: Arrival::Learned,
+        hold: HoldPolicy::Upload,
+        propagation: Duration::from_mins(2),
+        settle: Duration::from_mins(15),
+        max_hold: Duration::from_mins(90),
+        dead_man: None,
+        ignore_disabled: false,
+    }
+}
+
+/// A report in which the trigger is held for an upload.
+pub(super) fn holding_report() -> Report {
+    let mut report = report();
+    let mut ledger = state();
+    ledger.holds.insert("hold-1".to_owned(), hold());
+    report.ledger = Arc::new(ledger);
+    if let Some(dataset) = report.datasets.get_mut(NAME) {
+        dataset.trigger = TriggerState::Held;
+        dataset.trigger_disabled_since = Some(at("2026-03-15T06:20:05Z"));
+    }
+    report
 }
 
 /// A report of a busy night.

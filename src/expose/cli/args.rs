@@ -11,6 +11,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::domain::DateSpan;
+use crate::domain::partition_date::DateSpanError;
 use crate::expose::telemetry::LogFormat;
 
 /// Where the configuration is looked for when nobody says.
@@ -18,6 +19,9 @@ const CONFIG_PATHS: [&str; 2] = ["gapmend.toml", "/etc/gapmend/gapmend.toml"];
 
 /// The longest pause: longer ones are a change of mode.
 const PAUSE_LIMIT: Duration = Duration::from_hours(92 * 24);
+
+/// The longest range of `heal --date`: a run takes hours, so a year of them is a slip.
+const RANGE_LIMIT_DAYS: i64 = 366;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -41,6 +45,19 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// What to log: what was asked for, else what the command is worth. A daemon tells its
+    /// story; a command's story is its result.
+    #[must_use]
+    pub fn log_filter(&self) -> &str {
+        match (&self.global.log, &self.command) {
+            (Some(filter), _) => filter,
+            (None, Command::Run) => "warn,gapmend=info",
+            (None, _) => "warn",
+        }
+    }
 }
 
 /// The options that every command takes.
@@ -158,7 +175,7 @@ pub struct HealArgs {
     ///
     /// A date asked for by name stands above the allowlist (which is recorded), never above
     /// safety, `deny` or mode `observe`.
-    #[arg(long = "date", value_name = "DATE")]
+    #[arg(long = "date", value_name = "DATE", value_parser = days)]
     pub dates: Vec<DateSpan>,
     /// At most so many runs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -274,6 +291,11 @@ pub fn manual(to: &mut dyn Write) -> std::io::Result<()> {
     command.build();
     clap_mangen::Man::new(command.clone()).render(to)?;
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        // The global options stand at the top, once.
+        let sub = sub.clone().mut_args(|argument| {
+            let global = argument.is_global_set();
+            argument.hide(global)
+        });
         let man = clap_mangen::Man::new(sub.clone());
         writeln!(to, ".SH \"GAPMEND {}\"", sub.get_name().to_uppercase())?;
         man.render_description_section(to)?;
@@ -288,6 +310,18 @@ fn day(text: &str) -> Result<NaiveDate, String> {
         Ok(span) if span.from == span.to && !text.contains("..") => Ok(span.from),
         Ok(_) | Err(_) => Err(format!("`{text}` is not a date like 2022-06-01")),
     }
+}
+
+/// A date or a range, of a length that a person can mean.
+fn days(text: &str) -> Result<DateSpan, String> {
+    let span: DateSpan = text.parse().map_err(|error: DateSpanError| error.to_string())?;
+    if span.len_days() > RANGE_LIMIT_DAYS {
+        return Err(format!(
+            "`{text}` has {} days, the most is {RANGE_LIMIT_DAYS}",
+            span.len_days()
+        ));
+    }
+    Ok(span)
 }
 
 fn pause(text: &str) -> Result<Duration, String> {
@@ -327,6 +361,7 @@ mod tests {
         let Command::Heal(heal) = cli.command else { panic!("not heal") };
         let dates: Vec<String> = heal.named_dates().iter().map(ToString::to_string).collect();
         assert_eq!(dates, ["2022-06-10", "2022-06-11", "2022-06-12"]);
+        assert!(parse("gapmend heal --date 2022-06-10..2032-06-12").is_err());
         for line in [
             "gapmend explain 2022-6-1",
             "gapmend explain 2022-06-01..2022-06-01",
@@ -336,6 +371,13 @@ mod tests {
             assert_eq!(error.exit_code(), 2);
             assert!(error.to_string().contains("is not a date like 2022-06-01"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_daemon_logs_its_story_and_a_command_only_warnings() {
+        assert_eq!(parse("gapmend run").unwrap().log_filter(), "warn,gapmend=info");
+        assert_eq!(parse("gapmend scan").unwrap().log_filter(), "warn");
+        assert_eq!(parse("gapmend scan --log debug").unwrap().log_filter(), "debug");
     }
 
     #[test]

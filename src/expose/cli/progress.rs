@@ -113,6 +113,9 @@ impl HealProgress {
 
     /// Says why nothing is being started, once for each reason.
     pub fn rest(&mut self, rest: &Rest) {
+        if matches!(rest, Rest::InProgress { .. }) {
+            return; // `show` says more of it.
+        }
         if self.resting.replace(rest.label()) == Some(rest.label()) {
             return;
         }

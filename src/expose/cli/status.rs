@@ -6,11 +6,10 @@ use chrono::{DateTime, Utc};
 
 use super::style::{Paper, facts};
 use super::table::{Sheet, cell, number, toned};
-use crate::config::Settings;
+use crate::config::TriggerSettings;
 use crate::daemon::{DatasetReport, Report};
 use crate::expose::words::{
-    Tone, between, daemon_words, minute, next_words, pulse, tone_of_trigger, trigger_words,
-    whole_words,
+    Tone, between, daemon_words, minute, next_words, pulse, trigger_words, whole_words,
 };
 use crate::ledger::{DatasetState, Run};
 use crate::plan::Candidate;
@@ -36,28 +35,20 @@ pub fn status_text(report: &Report, now: DateTime<Utc>, paper: Paper) -> String 
 #[must_use]
 pub fn trigger_text(
     report: &Report,
-    settings: &Settings,
+    rules: &[(&str, &TriggerSettings)],
     now: DateTime<Utc>,
     paper: Paper,
 ) -> String {
-    let mut sheet = Sheet::new(paper, &["dataset", "rule", "state", "in words"]);
-    let mut empty = true;
-    for (name, dataset) in &report.datasets {
-        let Some(rule) = settings.datasets.get(name).and_then(|known| known.trigger.as_ref())
-        else {
-            continue;
-        };
-        empty = false;
-        let state = dataset.trigger.label().replace('_', " ");
-        sheet.row(vec![
-            cell(name),
-            cell(format!("{}/{}", rule.event_bus, rule.rule)),
-            toned(tone_of_trigger(dataset.trigger), state),
-            cell(trigger_words(report, name, dataset, now)),
-        ]);
+    if rules.is_empty() {
+        return "No dataset has a trigger.\n".to_owned();
     }
-    sheet.firm(&[0, 2]);
-    if empty { "No dataset has a trigger.\n".to_owned() } else { sheet.text() }
+    let one = |(name, rule): &(&str, &TriggerSettings)| {
+        let dataset = report.datasets.get(*name)?;
+        let state = trigger_words(report, name, dataset, now);
+        let known = [("rule", format!("{}/{}", rule.event_bus, rule.rule)), ("state", state)];
+        Some(paper.bold(name) + "\n" + &facts(paper, &known))
+    };
+    rules.iter().filter_map(one).collect::<Vec<_>>().join("\n")
 }
 
 fn whole(report: &Report, now: DateTime<Utc>) -> Vec<(&'static str, String)> {

@@ -174,6 +174,22 @@ fn a_first_start_has_a_status_too() {
 }
 
 #[test]
+fn a_held_trigger_says_for_what_and_until_when() {
+    let rule = sample::rule();
+    let rules = [(sample::NAME, &rule)];
+    let text = trigger_text(&sample::holding_report(), &rules, sample::now(), paper());
+    fits(&text);
+    insta::assert_snapshot!(text, @r#"
+    liberator
+    rule   default/liberator-to-rds-snapshot-event
+    state  held 10m 00s for the upload of 2026-02-08, back on by 2026-03-15 07:50
+           UTC at the latest
+    "#);
+    let nothing = trigger_text(&sample::holding_report(), &[], sample::now(), paper());
+    assert_eq!(nothing, "No dataset has a trigger.\n");
+}
+
+#[test]
 fn a_history_is_a_table_of_attempts() {
     let runs = [sample::active_run(), sample::healed_run(), sample::failed_run()];
     let text = history_text(&runs, false, paper());

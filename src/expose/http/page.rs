@@ -217,11 +217,10 @@ fn cell(verdict: Option<&DateVerdict>) -> Markup {
 
 /// The page draws a full block by its background.
 fn letter(status: DateStatus) -> String {
-    match status {
-        DateStatus::Available => "✓".to_owned(),
-        DateStatus::NotExpected => BLANK.to_owned(),
-        other => other.letter().to_string(),
+    if status == DateStatus::Available {
+        return "✓".to_owned();
     }
+    status.letter().to_string().replace(' ', BLANK)
 }
 
 fn legend(census: &Census) -> Markup {

@@ -17,7 +17,7 @@ pub(super) use dates::waiting;
 pub use dates::{dataset_json, explain_json, plan_json, scan_json};
 pub(super) use runs::outcome_label;
 pub use runs::{heal_json, history_json};
-pub use status::{check_json, status_json, trigger_json};
+pub use status::{check_json, rules, status_json, trigger_json};
 
 use super::words::rfc3339;
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::dates::{CandidateJson, GapJson, RestJson, counts, gaps};
 use super::runs::RunJson;
 use super::{maybe_instant, value};
-use crate::config::Settings;
+use crate::config::{Settings, TriggerSettings};
 use crate::daemon::{DatasetReport, Finding, Report};
 use crate::expose::metrics::{REVISION, VERSION};
 use crate::expose::words::{hold_words, rfc3339};
@@ -147,19 +147,24 @@ pub fn status_json(report: &Report) -> Value {
     })
 }
 
+/// The rules of the configuration, by dataset.
+#[must_use]
+pub fn rules(settings: &Settings) -> Vec<(&str, &TriggerSettings)> {
+    let datasets = settings.datasets.iter();
+    datasets.filter_map(|(name, it)| Some((name.as_str(), it.trigger.as_ref()?))).collect()
+}
+
 /// `trigger status`: the rules, since when they are disabled, and whose doing it is.
 #[must_use]
-pub fn trigger_json(report: &Report, settings: &Settings) -> Value {
-    let triggers = settings
-        .datasets
+pub fn trigger_json(report: &Report, rules: &[(&str, &TriggerSettings)]) -> Value {
+    let triggers = rules
         .iter()
-        .filter_map(|(name, dataset)| {
-            let rule = dataset.trigger.as_ref()?;
+        .filter_map(|(name, rule)| {
             Some(RuleJson {
                 dataset: name,
                 rule: &rule.rule,
                 event_bus: &rule.event_bus,
-                trigger: TriggerJson::of(name, report.datasets.get(name)?, report),
+                trigger: TriggerJson::of(name, report.datasets.get(*name)?, report),
             })
         })
         .collect();

@@ -134,6 +134,27 @@ fn a_status_names_the_run_the_queue_and_the_trigger() {
 }
 
 #[test]
+fn a_held_trigger_says_why_and_until_when() {
+    let rule = sample::rule();
+    let json = trigger_json(&sample::holding_report(), &[(sample::NAME, &rule)]);
+    assert_eq!(
+        json["triggers"][0],
+        json!({
+            "dataset": "liberator",
+            "rule": "liberator-to-rds-snapshot-event",
+            "event_bus": "default",
+            "state": "held",
+            "disabled_since": "2026-03-15T06:20:05Z",
+            "hold": {
+                "hold": "hold-1", "reason": "the upload of 2026-02-08",
+                "begun_at": "2026-03-15T06:20:00Z", "until": "2026-03-15T07:50:00Z",
+                "dead_man_fires_at": null, "steps": { "disabled": "2026-03-15T06:20:05Z" },
+            },
+        })
+    );
+}
+
+#[test]
 fn an_explanation_has_the_evidence_and_the_attempts() {
     let report = sample::report();
     let json = explain_json(sample::NAME, sample::date("2026-02-18"), &report).unwrap();

@@ -1,7 +1,6 @@
 //! The conventions, the names of the contract, and the life of a series.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::*;
 use crate::daemon::NoRecorder;
@@ -146,16 +145,13 @@ fn a_date_is_exported_as_the_instant_at_which_it_ends() {
 
 #[test]
 fn the_view_says_what_the_report_says() {
-    let mut report = sample::report();
-    let mut ledger = (*report.ledger).clone();
-    ledger.holds.insert("hold-1".to_owned(), sample::hold());
-    report.ledger = Arc::new(ledger);
-    let text = rendered(&report);
+    let text = rendered(&sample::holding_report());
     let shown = |series: &str| value(&text, &format!("gapmend_{series}"));
     let is = |series: &str, number: f64| assert!((shown(series) - number).abs() < 0.1, "{series}");
     is("run_stage{dataset=\"liberator\",stage=\"export\"}", 1.0);
     is("run_stage{dataset=\"liberator\",stage=\"load\"}", 0.0);
-    is("trigger_state{dataset=\"liberator\",state=\"enabled\"}", 1.0);
+    is("trigger_state{dataset=\"liberator\",state=\"held\"}", 1.0);
+    is("trigger_state{dataset=\"liberator\",state=\"enabled\"}", 0.0);
     is("dataset_mode{dataset=\"liberator\",mode=\"auto\"}", 1.0);
     is("queue_depth{dataset=\"liberator\"}", 2.0);
     is("overlapping_loads_total{dataset=\"liberator\"}", 1.0);
