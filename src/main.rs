@@ -1,3 +1,14 @@
-//! The `gapmend` binary: see the library for everything.
+//! The `gapmend` binary: reads the command line, composes what the command needs, and turns
+//! what came of it into an exit code. Everything else is in the library.
 
-fn main() {}
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use gapmend::expose::cli::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    commands::run(cli).into()
+}

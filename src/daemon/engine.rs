@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use crate::ledger::{Appended, Event, Ledger, LedgerError, Request, Run, ScanCause, ScanRecord};
 use crate::observe::{self, Observation, Scan, ScanScope, Watch, ZipMemory};
-use crate::plan::{self, Candidate, Census, Night, Plan, Rest, Step};
+use crate::plan::{self, Census, Night, Plan, Rest, Step};
 use crate::platform::World;
 
 /// A blind scan is made again after so long, and not oftener.
@@ -59,9 +59,8 @@ struct DatasetMemory {
 
 /// The last pass, for the report.
 struct View {
+    plan: Plan,
     census: Option<Arc<Census>>,
-    queue: Vec<Candidate>,
-    rest: Option<Rest>,
     watch: Watch,
     last_pass: (DateTime<Utc>, PassOutcome, String),
 }
@@ -123,6 +122,24 @@ impl Engine {
     /// What the ledger adds up to.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// The last plan of a dataset.
+    pub fn last_plan(&self, name: &str) -> Option<&Plan> {
+        let view = self.datasets.get(name).and_then(|memory| memory.view.as_ref());
+        view.map(|view| &view.plan)
+    }
+
+    /// Looks only at the trigger, the tasks and the run in progress.
+    pub async fn glance(&mut self, name: &str) {
+        let Some(dataset) = self.settings.datasets.get(name).cloned() else { return };
+        let active = self.active_run_of(name).cloned();
+        let watch = observe::watch(&self.world, &dataset, active.as_ref()).await;
+        let seen = Observation { scan: self.take_scan(name), watch, confirmed: None };
+        let plan = self.plan(&dataset, &seen);
+        let pass = self.idle_pass("");
+        self.keep(name, seen, plan, &pass);
+        self.publish_report();
     }
 
     /// Takes over new settings after a reload; what was seen under the old ones is forgotten.
@@ -279,7 +296,8 @@ impl Engine {
         now: DateTime<Utc>,
     ) -> Result<bool, LedgerError> {
         let name = &dataset.name;
-        if self.active_run_of(name).is_some_and(|run| run.stage <= Stage::Load) {
+        let loading = self.active_run_of(name).is_some_and(|run| run.stage <= Stage::Load);
+        if loading && self.ledger.is_acting() {
             return Ok(false); // a load is watched at every poll; the scan waits for its end
         }
         let remembered = self.ledger.state().datasets.get(name);
@@ -455,9 +473,8 @@ impl Engine {
             None => {}
         }
         memory.view = Some(View {
-            census: plan.census.map(Arc::new),
-            queue: plan.queue,
-            rest: pass.rest.clone(),
+            census: plan.census.clone().map(Arc::new),
+            plan,
             watch: seen.watch,
             last_pass: (now, pass.outcome, pass.detail.clone()),
         });
@@ -596,8 +613,8 @@ impl Engine {
             mode: dataset.mode,
             lag_objective_dates: dataset.window.lag_objective_dates,
             census: view.and_then(|view| view.census.clone()),
-            queue: view.map(|view| view.queue.clone()).unwrap_or_default(),
-            rest: view.and_then(|view| view.rest.clone()),
+            queue: view.map(|view| view.plan.queue.clone()).unwrap_or_default(),
+            rest: view.and_then(|view| view.plan.step.as_ref().err().cloned()),
             trigger: self.trigger_state(dataset, view.map(|view| &view.watch)),
             trigger_disabled_since: memory.and_then(|memory| memory.disabled_since),
             next_arrival_at: scan.and_then(|scan| plan::next_arrival(&scan.landing, dataset, now)),

@@ -261,6 +261,7 @@ pub(super) fn active_run() -> Run {
         }),
         stopping: None,
         publish_intended: Vec::new(),
+        workflow_runs_judged: Vec::new(),
         workflow_run: None,
         end: None,
     }

@@ -49,11 +49,11 @@ async fn look(
     let dumps = now_there.dumps.get(&date).cloned().unwrap_or_default();
     let mut view = neighbours.cloned().unwrap_or(now_there);
     view.dumps.insert(date, dumps.clone());
-    let dump_fault = match dumps.is_empty() {
-        true => None,
-        false => landing::fault(platform, memory, &view, dataset, date)
-            .await
-            .map_err(|cause| vec![cause])?,
+    let dump_fault = if dumps.is_empty() {
+        None
+    } else {
+        let fault = landing::fault(platform, memory, &view, dataset, date).await;
+        fault.map_err(|cause| vec![cause])?
     };
     let exported = match &export {
         Some(export) => exported_tables(world, dataset, export).await?,

@@ -150,12 +150,11 @@ async fn own_task(
 ) -> Result<Option<Task>, Blindness> {
     let Some(load) = &run.load else { return Ok(None) };
     let family = dataset.load.family();
-    let found = match &load.task_arn {
-        Some(arn) => platform.task(&family, arn).await,
-        None => {
-            let tasks = platform.tasks_started_by(&family, &load.task.started_by).await;
-            tasks.map(|tasks| tasks.into_iter().next())
-        }
+    let found = if let Some(arn) = &load.task_arn {
+        platform.task(&family, arn).await
+    } else {
+        let tasks = platform.tasks_started_by(&family, &load.task.started_by).await;
+        tasks.map(|tasks| tasks.into_iter().next())
     };
     found.map_err(|error| blind(format!("the task of run {}", run.id), &error))
 }

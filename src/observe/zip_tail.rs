@@ -33,12 +33,12 @@ const ZIP64_END_BYTES: u64 = 56;
 /// A 32-bit figure that says: look in the zip64 record.
 const IN_ZIP64: u64 = 0xffff_ffff;
 
-/// What was found wrong with dumps that were read, by ETag: no dump is read twice.
+/// What was found wrong with dumps that were read, by `ETag`: no dump is read twice.
 #[derive(Debug, Default)]
 pub struct ZipMemory(Mutex<BTreeMap<String, Option<DumpFault>>>);
 
 impl ZipMemory {
-    /// What is wrong with the dump, read at most once for each ETag.
+    /// What is wrong with the dump, read at most once for each `ETag`.
     pub(super) async fn fault(
         &self,
         platform: &dyn Platform,

@@ -527,7 +527,7 @@ fn backoff(first: std::time::Duration, failures: usize) -> Duration {
 }
 
 /// A date that failed is tried again at least once a day.
-const LONGEST_BACKOFF: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+const LONGEST_BACKOFF: std::time::Duration = std::time::Duration::from_hours(24);
 
 fn minute(at: DateTime<Utc>) -> impl std::fmt::Display {
     at.format("%Y-%m-%d %H:%M UTC")

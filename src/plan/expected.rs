@@ -5,7 +5,7 @@
 //! a row that other tables have. `optional` tables are never expected. When no table has
 //! begun by a date, every table is expected, so that an empty raw zone is never whole.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 
@@ -132,11 +132,11 @@ pub fn expected_tables(coverage: &Coverage, date: NaiveDate) -> Vec<TableId> {
 }
 
 fn all_dates(coverage: &Coverage) -> Vec<NaiveDate> {
-    let mut counts: BTreeMap<NaiveDate, ()> = BTreeMap::new();
+    let mut dates = BTreeSet::new();
     for table in coverage.tables.iter().filter(|table| !table.optional) {
-        counts.extend(table.catalogued.iter().map(|date| (date, ())));
+        dates.extend(table.catalogued.iter());
     }
-    counts.into_keys().collect()
+    dates.into_iter().collect()
 }
 
 fn life(table: &TableCoverage, seen: &[NaiveDate]) -> Life {

@@ -229,10 +229,9 @@ fn closed_by_arrival(
         let until = match landed {
             // It landed, and its event may still be on its way to the rule (H17).
             Some(dump) if now >= dump.last_modified => dump.last_modified + settle,
-            Some(_) => continue,
             // It may land at any moment from its usual time on.
             None if now + load > arrival && now < arrival + late => arrival + late,
-            None => continue,
+            Some(_) | None => continue,
         };
         if now < until {
             return Some(Rest::LiveDumpDue { arrival });

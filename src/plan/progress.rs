@@ -389,17 +389,11 @@ impl Progress<'_> {
                 if self.run.publish_intended.len() + 1 < WORKFLOW_STARTS_AT_MOST =>
             {
                 // No job ran, so nothing was written: starting it again is safe (H6).
-                self.start_workflow(publish).map_err(|rest| match rest {
-                    Rest::InProgress { run, stage, .. } => Rest::InProgress {
-                        run,
-                        stage,
-                        detail: format!(
-                            "workflow run {} wrote nothing ({why}); waiting to start it again",
-                            found.id
-                        ),
-                    },
-                    other => other,
-                })
+                let waiting = format!(
+                    "workflow run {} wrote nothing ({why}); waiting to start it again",
+                    found.id
+                );
+                self.start_workflow(publish).map_err(|_| waits(self.run, waiting))
             }
             Verdict::NothingRan(why) | Verdict::Bad(why) => {
                 let detail = format!("workflow run {} did not succeed: {why}", found.id);

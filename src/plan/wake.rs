@@ -19,10 +19,7 @@ pub(super) fn at(
     now: DateTime<Utc>,
 ) -> DateTime<Utc> {
     let poll = Duration::from_std(stage_poll(run, dataset)).unwrap_or_default();
-    let rest = match step {
-        Ok(_) => return now,
-        Err(rest) => rest,
-    };
+    let Err(rest) = step else { return now };
     let wait = match rest {
         Rest::NothingToDo
         | Rest::Observing

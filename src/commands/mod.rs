@@ -1,0 +1,79 @@
+//! What each command does: compose, call, print. No decision is made here.
+
+mod ask;
+mod check;
+mod failure;
+mod heal;
+mod look;
+mod session;
+mod signals;
+mod watch;
+
+use gapmend::expose::cli::args::{self, ConfigCommand, TriggerCommand};
+use gapmend::expose::cli::{Cli, Command, Out};
+use gapmend::expose::{Exit, telemetry};
+
+use failure::Failure;
+
+/// What a command comes to.
+type Outcome = Result<Exit, Failure>;
+
+/// Runs a command to its end, and says what went wrong, once.
+pub fn run(cli: Cli) -> Exit {
+    let mut out = Out::standard();
+    let outcome = prepare(&cli).and_then(|runtime| runtime.block_on(dispatch(cli, &mut out)));
+    match outcome {
+        Ok(exit) => exit,
+        Err(failure) => {
+            // Nobody is left to tell when stderr is gone too.
+            let _ = out.remark(&failure.to_string());
+            failure.exit()
+        }
+    }
+}
+
+fn prepare(cli: &Cli) -> Result<tokio::runtime::Runtime, Failure> {
+    let daemon = matches!(cli.command, Command::Run);
+    let default = if daemon { "info" } else { "warn" };
+    let filter = cli.global.log.as_deref().unwrap_or(default);
+    telemetry::init(filter, cli.global.log_format).map_err(Failure::usage)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::other)
+}
+
+async fn dispatch(cli: Cli, out: &mut Out) -> Outcome {
+    let global = &cli.global;
+    match cli.command {
+        Command::Run => watch::run(global).await,
+        Command::Scan(args) => look::scan(global, &args, out).await,
+        Command::Plan => look::plan(global, out).await,
+        Command::Status => look::status(global, out).await,
+        Command::History(args) => look::history(global, &args, out).await,
+        Command::Explain(args) => look::explain(global, &args, out).await,
+        Command::Heal(args) => heal::heal(global, &args, out).await,
+        Command::Check => check::check(global, out).await,
+        Command::Demo(_) => Err(Failure::refused("the demo is not wired yet")),
+        Command::Config(ConfigCommand::Schema) => look::schema(out),
+        Command::Config(ConfigCommand::Show) => look::show_config(global, out),
+        Command::Retry(args) => ask::retry(global, args, out).await,
+        Command::Cancel(args) => ask::cancel(global, args, out).await,
+        Command::Pause(args) => ask::pause(global, args, out).await,
+        Command::Resume(args) => ask::resume(global, args, out).await,
+        Command::Trigger(TriggerCommand::Status) => look::trigger(global, out).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            args::completions(shell, &mut script);
+            out.bytes(&script)?;
+            Ok(Exit::Done)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            args::manual(&mut page)?;
+            out.bytes(&page)?;
+            Ok(Exit::Done)
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a command works with: the settings, the world and the ledger.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use gapmend::aws;
+use gapmend::config::{self, Environment, Settings};
+use gapmend::daemon::{Engine, Errand, NoRecorder, Recorder};
+use gapmend::expose::cli::args::GlobalArgs;
+use gapmend::ledger::{Asked, Ledger, Process, refuse_directory_on_ecs};
+use gapmend::platform::{CallObserver, Clock, SystemClock, Unobserved, World};
+
+use super::failure::Failure;
+
+/// The settings and the world, before anything was asked of it.
+pub struct Session {
+    /// The checked configuration.
+    pub settings: Arc<Settings>,
+    /// AWS and the clock.
+    pub world: World,
+    /// Whether the disk dies with the process (an ECS task).
+    pub on_ecs: bool,
+}
+
+impl Session {
+    /// Reads the configuration and prepares to talk to AWS; does no call.
+    pub fn open(global: &GlobalArgs) -> Result<Self, Failure> {
+        let (settings, on_ecs) = read_settings(global)?;
+        Ok(Self::over(settings, on_ecs, Arc::new(Unobserved)))
+    }
+
+    /// A session over settings that were read already.
+    pub fn over(settings: Settings, on_ecs: bool, observer: Arc<dyn CallObserver>) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let platform = aws::connect(&settings.aws, Arc::clone(&clock), observer);
+        let world = World { platform: Arc::new(platform), clock };
+        Self { settings: Arc::new(settings), world, on_ecs }
+    }
+
+    /// Makes sure that this is the account of the configuration; answers who we are in it.
+    pub async fn identify(&self) -> Result<String, Failure> {
+        let caller = self.world.platform.caller().await?;
+        let ours = &self.settings.aws.account_id;
+        if caller.account != *ours {
+            return Err(Failure::refused(format!(
+                "these credentials belong to account {}, the configuration is for {ours} (aws.account_id); nothing was done",
+                caller.account
+            )));
+        }
+        Ok(caller.arn)
+    }
+
+    /// Opens the ledger.
+    pub async fn ledger(&self, command: &str) -> Result<Ledger, Failure> {
+        let holds = self.settings.datasets.values().map(|dataset| {
+            let hold = dataset.trigger.as_ref().map_or(config::HoldPolicy::Never, |t| t.hold);
+            (dataset.name.as_str(), hold)
+        });
+        refuse_directory_on_ecs(&self.settings.ledger, self.on_ecs, holds)?;
+        let ledger = Ledger::open_url(
+            &self.settings.ledger,
+            Arc::clone(&self.world.platform),
+            Arc::clone(&self.world.clock),
+            Process::this().writer(command),
+        );
+        Ok(ledger.await?)
+    }
+
+    /// An engine that only looks.
+    pub async fn looking_engine(
+        &self,
+        command: &str,
+        only: Option<BTreeSet<chrono::NaiveDate>>,
+    ) -> Result<Engine, Failure> {
+        let errand = Errand { only, max_runs: None };
+        self.engine(command, errand, Arc::new(NoRecorder)).await
+    }
+
+    /// An engine over a freshly opened ledger.
+    pub async fn engine(
+        &self,
+        command: &str,
+        errand: Errand,
+        recorder: Arc<dyn Recorder>,
+    ) -> Result<Engine, Failure> {
+        let ledger = self.ledger(command).await?;
+        Ok(Engine::new(self.world.clone(), ledger, Arc::clone(&self.settings), recorder, errand))
+    }
+
+    /// The names of the datasets that a command is about.
+    pub fn dataset_names(&self, global: &GlobalArgs) -> Result<Vec<String>, Failure> {
+        match &global.dataset {
+            None => Ok(self.settings.datasets.keys().cloned().collect()),
+            Some(name) => {
+                let found = self.settings.dataset(Some(name)).map_err(Failure::usage)?;
+                Ok(vec![found.name.clone()])
+            }
+        }
+    }
+
+    /// The one dataset that a command is about.
+    pub fn one_dataset(&self, global: &GlobalArgs) -> Result<String, Failure> {
+        let found = self.settings.dataset(global.dataset.as_deref()).map_err(Failure::usage)?;
+        Ok(found.name.clone())
+    }
+
+    /// Who asks, for the ledger.
+    pub fn asked(by: String, args: &gapmend::expose::cli::args::AskedArgs) -> Asked {
+        Asked { by, reason: args.reason.clone(), ticket: args.ticket.clone() }
+    }
+}
+
+/// Reads and checks the configuration, and says what deserves a look.
+pub fn read_settings(global: &GlobalArgs) -> Result<(Settings, bool), Failure> {
+    let environment = Environment::of_process();
+    let on_ecs = environment.is_on_ecs();
+    let now = SystemClock.now();
+    let loaded = config::load(&global.config_path(), &environment, now)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok((loaded.settings, on_ecs))
+}
