@@ -262,6 +262,7 @@ pub(super) fn active_run() -> Run {
         stopping: None,
         publish_intended: Vec::new(),
         workflow_run: None,
+        workflow_runs_judged: Vec::new(),
         end: None,
     }
 }
