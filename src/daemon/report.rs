@@ -178,7 +178,7 @@ pub enum Happening {
     },
     /// The ledger failed.
     LedgerFailed {
-        /// `append`, `read` or `open`.
+        /// The store's operation.
         operation: &'static str,
     },
 }

@@ -84,6 +84,7 @@ fn known(run: &Run) -> Vec<(&'static str, String)> {
         known.push(("task", or_dash(load.task_arn.as_deref())));
         known.push(("token", load.task.client_token.clone()));
     }
+    known.extend(run.workflow_runs_judged.iter().map(|id| ("wrote nothing", id.clone())));
     known.extend(run.workflow_run.clone().map(|id| ("workflow run", id)));
     if let Some(end) = &run.end {
         known.push(("ended", format!("{}: {}", minute(end.at), end.detail)));

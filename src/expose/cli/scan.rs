@@ -77,7 +77,8 @@ fn gap_row(census: &Census, gap: &Gap, paper: Paper) -> Vec<comfy_table::Cell> {
     if paper.is_wide() {
         row.extend([cell(why), cell(next)]);
     } else {
-        row.push(cell(format!("{why}\n→ {next}")));
+        let arrow = if next.is_empty() { "" } else { "\n→ " };
+        row.push(cell(format!("{why}{arrow}{next}")));
     }
     row
 }

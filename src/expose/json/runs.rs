@@ -57,6 +57,8 @@ pub(super) struct RunJson<'a> {
     client_token: Option<&'a str>,
     started_by: Option<&'a str>,
     workflow_run: Option<&'a str>,
+    /// Runs of the workflow that wrote nothing, after which it was started again.
+    workflow_runs_judged: &'a [String],
     stopping: Option<&'a str>,
     repeat: Option<&'static str>,
     tables_expected: u32,
@@ -161,6 +163,7 @@ impl<'a> RunJson<'a> {
             client_token: load.map(|load| load.task.client_token.as_str()),
             started_by: load.map(|load| load.task.started_by.as_str()),
             workflow_run: run.workflow_run.as_deref(),
+            workflow_runs_judged: &run.workflow_runs_judged,
             stopping: run.stopping.as_ref().map(|stop| stop.detail.as_str()),
             repeat: end.map(|end| repeat_label(end.repeat)),
             tables_expected: run.tables_expected,

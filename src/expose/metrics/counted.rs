@@ -10,7 +10,9 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 use super::PREFIX;
 use super::failures::pairs;
 use crate::daemon::{DatasetReport, Happening};
-use crate::domain::{ErrorClass, RunOutcome, Stage};
+use crate::domain::{FailureReason, RunOutcome, Stage};
+use crate::ledger::store::Operation;
+use crate::platform::CallResult;
 
 /// One second to eight hours: a preflight takes seconds, a load hours.
 const STAGE_BUCKETS_SECONDS: [f64; 12] =
@@ -42,9 +44,6 @@ const SCAN_OUTCOMES: [&str; 2] = ["clear", "blind"];
 const TRIGGER_CHANGES: [(&str, &str); 4] =
     [("disable", "ok"), ("disable", "error"), ("enable", "ok"), ("enable", "error")];
 
-/// What is asked of the ledger.
-const LEDGER_OPERATIONS: [&str; 3] = ["append", "read", "open"];
-
 /// Every operation that the platform's trait can lead to.
 const AWS_OPERATIONS: [(&str, &str); 25] = [
     ("sts", "GetCallerIdentity"),
@@ -73,12 +72,6 @@ const AWS_OPERATIONS: [(&str, &str); 25] = [
     ("scheduler", "GetSchedule"),
     ("scheduler", "DeleteSchedule"),
 ];
-
-/// The result label of a request that was answered.
-const OK: &str = "ok";
-
-/// The result label of anything that was not.
-const ERROR: &str = "error";
 
 /// Counters and histograms, and the datasets that they know.
 #[derive(Debug)]
@@ -159,7 +152,7 @@ impl Counted {
             )?,
             ledger_errors: counter(
                 "ledger_errors_total",
-                "Failures of the ledger, by operation (append, read, open).",
+                "Failures of the ledger's store, by operation.",
                 &["operation"],
             )?,
             aws_requests: counter(
@@ -181,12 +174,12 @@ impl Counted {
 
     /// The label sets that do not depend on the configuration.
     fn start_at_zero(&self) {
-        for operation in LEDGER_OPERATIONS {
-            self.ledger_errors.with_label_values(&[operation]);
+        for operation in Operation::ALL {
+            self.ledger_errors.with_label_values(&[operation.label()]);
         }
         for (service, operation) in AWS_OPERATIONS {
             self.aws_seconds.with_label_values(&[service, operation]);
-            for result in ErrorClass::ALL.iter().map(|class| class.label()).chain([OK]) {
+            for result in CallResult::labels() {
                 self.aws_requests.with_label_values(&[service, operation, result]);
             }
         }
@@ -247,7 +240,7 @@ impl Counted {
         // All pairs, not only the likely ones: an unlikely one may have been counted.
         for stage in Stage::ALL {
             let _ = self.stage_seconds.remove_label_values(&[dataset, stage.label()]);
-            for reason in crate::domain::FailureReason::ALL {
+            for reason in FailureReason::ALL {
                 let labels = [dataset, stage.label(), reason.label()];
                 let _ = self.run_failures.remove_label_values(&labels);
             }
@@ -298,7 +291,7 @@ impl Counted {
             }
             Happening::TriggerChanged { dataset, action, ok } => {
                 self.know(dataset);
-                let result = if *ok { OK } else { ERROR };
+                let result = if *ok { "ok" } else { "error" };
                 self.trigger_changes.with_label_values(&[dataset.as_str(), action, result]).inc();
             }
             Happening::LedgerFailed { operation } => {

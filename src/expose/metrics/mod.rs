@@ -17,6 +17,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use self::counted::Counted;
 use crate::daemon::{Happening, Recorder, Report};
+use crate::platform::{CallObserver, CallResult};
 
 /// What every name begins with.
 const PREFIX: &str = "gapmend_";
@@ -66,16 +67,23 @@ impl Metrics {
     pub fn content_type() -> String {
         TextEncoder::new().format_type().to_owned()
     }
-
-    /// One attempt at a request to AWS is over; `result` is `ok` or an error class's label.
-    pub fn api_called(&self, service: &str, operation: &str, result: &str, seconds: f64) {
-        self.counted.api_called(service, operation, result, seconds);
-    }
 }
 
 impl Recorder for Metrics {
     fn record(&self, happening: &Happening) {
         self.counted.record(happening);
+    }
+}
+
+impl CallObserver for Metrics {
+    fn called(
+        &self,
+        service: &'static str,
+        operation: &'static str,
+        result: CallResult,
+        seconds: f64,
+    ) {
+        self.counted.api_called(service, operation, result.label(), seconds);
     }
 }
 

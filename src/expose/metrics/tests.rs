@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::daemon::NoRecorder;
-use crate::domain::{FailureReason, RunOutcome, Stage};
+use crate::domain::{ErrorClass, FailureReason, RunOutcome, Stage};
 use crate::expose::sample;
+use crate::ledger::store::Operation;
 
 /// Every name of the contract, without the prefix.
 const CONTRACT: &str = "whole_through_timestamp_seconds latest_available_timestamp_seconds
@@ -101,12 +102,12 @@ fn nothing_that_happens_makes_a_new_series() {
             metrics.record(&Happening::TriggerChanged { dataset: dataset.clone(), action, ok });
         }
     }
-    for operation in ["append", "read", "open"] {
-        metrics.record(&Happening::LedgerFailed { operation });
+    for operation in Operation::ALL {
+        metrics.record(&Happening::LedgerFailed { operation: operation.label() });
     }
     metrics.record(&Happening::SlotsMissed { dataset: dataset.clone(), slots: 2 });
     metrics.record(&Happening::RunStarted { dataset });
-    metrics.api_called("glue", "GetPartitions", "throttled", 0.2);
+    metrics.called("glue", "GetPartitions", CallResult::Failed(ErrorClass::Throttled), 0.2);
     let text = metrics.render(&sample::report()).unwrap();
     assert_eq!(before, series(&text));
     assert!(
@@ -191,6 +192,6 @@ fn a_dataset_that_vanishes_takes_its_series_along() {
 fn metrics_are_a_recorder() {
     let recorders: [&dyn Recorder; 2] = [&Metrics::new([]).unwrap(), &NoRecorder];
     for recorder in recorders {
-        recorder.record(&Happening::LedgerFailed { operation: "append" });
+        recorder.record(&Happening::LedgerFailed { operation: Operation::Create.label() });
     }
 }
