@@ -9,29 +9,29 @@ use gapmend::platform::PlatformError;
 
 /// A message, and the exit code that goes with it.
 #[derive(Debug)]
-pub struct Failure {
+pub(super) struct Failure {
     message: String,
     exit: Exit,
 }
 
 impl Failure {
     /// Wrong usage or configuration.
-    pub fn usage(message: impl fmt::Display) -> Self {
+    pub(super) fn usage(message: impl fmt::Display) -> Self {
         Self { message: message.to_string(), exit: Exit::Usage }
     }
 
     /// A rule of ours, or the state of the world, forbids it.
-    pub fn refused(message: impl fmt::Display) -> Self {
+    pub(super) fn refused(message: impl fmt::Display) -> Self {
         Self { message: format!("refused: {message}"), exit: Exit::Failed }
     }
 
     /// Anything else.
-    pub fn other(message: impl fmt::Display) -> Self {
+    pub(super) fn other(message: impl fmt::Display) -> Self {
         Self { message: format!("error: {message}"), exit: Exit::Failed }
     }
 
     /// The exit code.
-    pub fn exit(&self) -> Exit {
+    pub(super) fn exit(&self) -> Exit {
         self.exit
     }
 }

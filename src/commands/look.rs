@@ -62,8 +62,8 @@ impl Looked {
 }
 
 /// `gapmend scan`.
-pub async fn scan(global: &GlobalArgs, args: &ScanArgs, out: &mut Out) -> Outcome {
-    let session = Session::open(global)?;
+pub(super) async fn scan(global: &GlobalArgs, args: &ScanArgs, out: &mut Out) -> Outcome {
+    let session = Session::open(global).await?;
     let looked = look_at_all(&session, global, "scan", None).await?;
     let blind = looked.blindness();
     let nothing = Census { scanned_at: session.world.now(), ..Census::default() };
@@ -101,19 +101,21 @@ pub async fn scan(global: &GlobalArgs, args: &ScanArgs, out: &mut Out) -> Outcom
 fn words_of(blind: &[(String, String)]) -> String {
     let words: Vec<String> = blind
         .iter()
-        .map(|(name, why)| format!("{name}: the look was blind, so nothing is said of any date: {why}"))
+        .map(|(name, why)| {
+            format!("{name}: the look was blind, so nothing is said of any date: {why}")
+        })
         .collect();
     words.join("\n")
 }
 
 /// `gapmend plan`.
-pub async fn plan(global: &GlobalArgs, out: &mut Out) -> Outcome {
-    let session = Session::open(global)?;
+pub(super) async fn plan(global: &GlobalArgs, out: &mut Out) -> Outcome {
+    let session = Session::open(global).await?;
     print_plans(&session, global, None, out).await
 }
 
 /// The plans, for the named dates only when there are some.
-pub async fn print_plans(
+pub(super) async fn print_plans(
     session: &Session,
     global: &GlobalArgs,
     only: Option<BTreeSet<chrono::NaiveDate>>,
@@ -138,8 +140,8 @@ pub async fn print_plans(
 }
 
 /// `gapmend status`.
-pub async fn status(global: &GlobalArgs, out: &mut Out) -> Outcome {
-    let session = Session::open(global)?;
+pub(super) async fn status(global: &GlobalArgs, out: &mut Out) -> Outcome {
+    let session = Session::open(global).await?;
     let looked = look_at_all(&session, global, "status", None).await?;
     let report = looked.engine.reports().borrow().clone();
     match global.output {
@@ -153,8 +155,8 @@ pub async fn status(global: &GlobalArgs, out: &mut Out) -> Outcome {
 }
 
 /// `gapmend explain DATE`.
-pub async fn explain(global: &GlobalArgs, args: &ExplainArgs, out: &mut Out) -> Outcome {
-    let session = Session::open(global)?;
+pub(super) async fn explain(global: &GlobalArgs, args: &ExplainArgs, out: &mut Out) -> Outcome {
+    let session = Session::open(global).await?;
     let name = session.one_dataset(global)?;
     session.identify().await?;
     let mut engine = session.looking_engine("explain", Some(BTreeSet::from([args.date]))).await?;
@@ -164,7 +166,8 @@ pub async fn explain(global: &GlobalArgs, args: &ExplainArgs, out: &mut Out) -> 
     if !blind.is_empty() {
         return Err(Failure::other(words_of(&[(name, blind.join("; "))])));
     }
-    let unseen = || Failure::refused(format!("{} was not looked at: it is in the future", args.date));
+    let unseen =
+        || Failure::refused(format!("{} was not looked at: it is in the future", args.date));
     match global.output {
         Output::Json => {
             out.json(&json::explain_json(&name, args.date, &report).ok_or_else(unseen)?)?;
@@ -178,8 +181,8 @@ pub async fn explain(global: &GlobalArgs, args: &ExplainArgs, out: &mut Out) -> 
 }
 
 /// `gapmend history`.
-pub async fn history(global: &GlobalArgs, args: &HistoryArgs, out: &mut Out) -> Outcome {
-    let session = Session::open(global)?;
+pub(super) async fn history(global: &GlobalArgs, args: &HistoryArgs, out: &mut Out) -> Outcome {
+    let session = Session::open(global).await?;
     let names = session.dataset_names(global)?;
     let ledger = session.ledger("history").await?;
     let runs: Vec<&Run> = ledger
@@ -202,8 +205,8 @@ pub async fn history(global: &GlobalArgs, args: &HistoryArgs, out: &mut Out) -> 
 }
 
 /// `gapmend trigger status`.
-pub async fn trigger(global: &GlobalArgs, out: &mut Out) -> Outcome {
-    let session = Session::open(global)?;
+pub(super) async fn trigger(global: &GlobalArgs, out: &mut Out) -> Outcome {
+    let session = Session::open(global).await?;
     let names = session.dataset_names(global)?;
     session.identify().await?;
     let mut engine = session.looking_engine("trigger", None).await?;
@@ -212,10 +215,10 @@ pub async fn trigger(global: &GlobalArgs, out: &mut Out) -> Outcome {
     }
     let report = engine.reports().borrow().clone();
     match global.output {
-        Output::Json => out.json(&json::trigger_json(&report, &session.settings))?,
+        Output::Json => out.json(&json::trigger_json(&report, &json::rules(&session.settings)))?,
         Output::Table => {
             let now = session.world.now();
-            let text = trigger_text(&report, &session.settings, now, out.paper());
+            let text = trigger_text(&report, &json::rules(&session.settings), now, out.paper());
             out.text(&text)?;
         }
     }
@@ -223,13 +226,13 @@ pub async fn trigger(global: &GlobalArgs, out: &mut Out) -> Outcome {
 }
 
 /// `gapmend config schema`.
-pub fn schema(out: &mut Out) -> Outcome {
+pub(super) fn schema(out: &mut Out) -> Outcome {
     out.json(&config::schema())?;
     Ok(Exit::Done)
 }
 
 /// `gapmend config show`.
-pub fn show_config(global: &GlobalArgs, out: &mut Out) -> Outcome {
+pub(super) fn show_config(global: &GlobalArgs, out: &mut Out) -> Outcome {
     let (settings, _) = read_settings(global)?;
     let sources: Vec<String> =
         settings.sources.iter().map(|path| path.display().to_string()).collect();

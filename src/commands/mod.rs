@@ -19,7 +19,7 @@ use failure::Failure;
 type Outcome = Result<Exit, Failure>;
 
 /// Runs a command to its end, and says what went wrong, once.
-pub fn run(cli: Cli) -> Exit {
+pub(super) fn run(cli: Cli) -> Exit {
     let mut out = Out::standard();
     let outcome = prepare(&cli).and_then(|runtime| runtime.block_on(dispatch(cli, &mut out)));
     match outcome {

@@ -13,32 +13,36 @@ use gapmend::platform::{CallObserver, Clock, SystemClock, Unobserved, World};
 use super::failure::Failure;
 
 /// The settings and the world, before anything was asked of it.
-pub struct Session {
+pub(super) struct Session {
     /// The checked configuration.
-    pub settings: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
     /// AWS and the clock.
-    pub world: World,
+    pub(super) world: World,
     /// Whether the disk dies with the process (an ECS task).
-    pub on_ecs: bool,
+    pub(super) on_ecs: bool,
 }
 
 impl Session {
     /// Reads the configuration and prepares to talk to AWS; does no call.
-    pub fn open(global: &GlobalArgs) -> Result<Self, Failure> {
+    pub(super) async fn open(global: &GlobalArgs) -> Result<Self, Failure> {
         let (settings, on_ecs) = read_settings(global)?;
-        Ok(Self::over(settings, on_ecs, Arc::new(Unobserved)))
+        Ok(Self::over(settings, on_ecs, Arc::new(Unobserved)).await)
     }
 
     /// A session over settings that were read already.
-    pub fn over(settings: Settings, on_ecs: bool, observer: Arc<dyn CallObserver>) -> Self {
+    pub(super) async fn over(
+        settings: Settings,
+        on_ecs: bool,
+        observer: Arc<dyn CallObserver>,
+    ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let platform = aws::connect(&settings.aws, Arc::clone(&clock), observer);
+        let platform = aws::connect(&settings.aws, Arc::clone(&clock), observer).await;
         let world = World { platform: Arc::new(platform), clock };
         Self { settings: Arc::new(settings), world, on_ecs }
     }
 
     /// Makes sure that this is the account of the configuration; answers who we are in it.
-    pub async fn identify(&self) -> Result<String, Failure> {
+    pub(super) async fn identify(&self) -> Result<String, Failure> {
         let caller = self.world.platform.caller().await?;
         let ours = &self.settings.aws.account_id;
         if caller.account != *ours {
@@ -51,7 +55,7 @@ impl Session {
     }
 
     /// Opens the ledger.
-    pub async fn ledger(&self, command: &str) -> Result<Ledger, Failure> {
+    pub(super) async fn ledger(&self, command: &str) -> Result<Ledger, Failure> {
         let holds = self.settings.datasets.values().map(|dataset| {
             let hold = dataset.trigger.as_ref().map_or(config::HoldPolicy::Never, |t| t.hold);
             (dataset.name.as_str(), hold)
@@ -67,7 +71,7 @@ impl Session {
     }
 
     /// An engine that only looks.
-    pub async fn looking_engine(
+    pub(super) async fn looking_engine(
         &self,
         command: &str,
         only: Option<BTreeSet<chrono::NaiveDate>>,
@@ -77,7 +81,7 @@ impl Session {
     }
 
     /// An engine over a freshly opened ledger.
-    pub async fn engine(
+    pub(super) async fn engine(
         &self,
         command: &str,
         errand: Errand,
@@ -88,7 +92,7 @@ impl Session {
     }
 
     /// The names of the datasets that a command is about.
-    pub fn dataset_names(&self, global: &GlobalArgs) -> Result<Vec<String>, Failure> {
+    pub(super) fn dataset_names(&self, global: &GlobalArgs) -> Result<Vec<String>, Failure> {
         match &global.dataset {
             None => Ok(self.settings.datasets.keys().cloned().collect()),
             Some(name) => {
@@ -99,19 +103,19 @@ impl Session {
     }
 
     /// The one dataset that a command is about.
-    pub fn one_dataset(&self, global: &GlobalArgs) -> Result<String, Failure> {
+    pub(super) fn one_dataset(&self, global: &GlobalArgs) -> Result<String, Failure> {
         let found = self.settings.dataset(global.dataset.as_deref()).map_err(Failure::usage)?;
         Ok(found.name.clone())
     }
 
     /// Who asks, for the ledger.
-    pub fn asked(by: String, args: &gapmend::expose::cli::args::AskedArgs) -> Asked {
+    pub(super) fn asked(by: String, args: &gapmend::expose::cli::args::AskedArgs) -> Asked {
         Asked { by, reason: args.reason.clone(), ticket: args.ticket.clone() }
     }
 }
 
 /// Reads and checks the configuration, and says what deserves a look.
-pub fn read_settings(global: &GlobalArgs) -> Result<(Settings, bool), Failure> {
+pub(super) fn read_settings(global: &GlobalArgs) -> Result<(Settings, bool), Failure> {
     let environment = Environment::of_process();
     let on_ecs = environment.is_on_ecs();
     let now = SystemClock.now();

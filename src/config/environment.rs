@@ -29,6 +29,12 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Whether this is an ECS task, whose disk dies with it.
+    #[must_use]
+    pub fn is_on_ecs(&self) -> bool {
+        self.get("ECS_CONTAINER_METADATA_URI_V4").is_some()
+    }
+
     /// The configuration's own variables, in name order.
     pub(super) fn overrides(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables

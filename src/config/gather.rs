@@ -24,6 +24,7 @@ pub(super) struct Gathered {
     pub(super) raw: Raw,
     /// SHA-256 over the effective configuration as canonical JSON, in hex.
     pub(super) fingerprint: String,
+    pub(super) effective: serde_json::Value,
 }
 
 /// Reads the raw twin; mistakes go to the report and are left out.
@@ -31,14 +32,17 @@ pub(super) fn gather(merged: Value, report: &mut Report) -> Gathered {
     let mut gathering = Gathering { value: merged, dropped: BTreeMap::new(), report };
     for _ in 0..PROBLEMS_LIMIT {
         match gathering.value.deserialize::<Raw>() {
-            Ok(raw) => return Gathered { raw, fingerprint: fingerprint(&gathering.value) },
+            Ok(raw) => {
+                let effective = canonical(&gathering.value);
+                return Gathered { raw, fingerprint: fingerprint(&effective), effective };
+            }
             Err(error) => gathering.settle(&error),
         }
     }
     let message = format!("more than {PROBLEMS_LIMIT} problems; the rest is not shown");
     gathering.report.error(&KeyPath::root(), message);
     gathering.report.spoil(KeyPath::root());
-    Gathered { raw: Raw::default(), fingerprint: String::new() }
+    Gathered { raw: Raw::default(), fingerprint: String::new(), effective: serde_json::Value::Null }
 }
 
 struct Gathering<'r> {
@@ -214,10 +218,10 @@ fn plain(expected: &str) -> &str {
     }
 }
 
-fn fingerprint(effective: &Value) -> String {
+fn fingerprint(effective: &serde_json::Value) -> String {
     let mut hasher = Sha256::new();
     // figment's tables are sorted, so the text is canonical.
-    hasher.update(canonical(effective).to_string());
+    hasher.update(effective.to_string());
     hasher.finalize().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 

@@ -83,7 +83,8 @@ fn finish(layers: Layers, now: DateTime<Utc>) -> Result<Loaded, Problems> {
         return Err(report.into_problems()); // A half-read configuration has no meaning to check.
     }
     let gathered = gather::gather(layers.merged, &mut report);
-    let settings = check::settings(gathered.raw, &gathered.fingerprint, now, &mut report);
+    let settings =
+        check::settings(gathered.raw, (gathered.fingerprint, gathered.effective), now, &mut report);
     match settings {
         Some(settings) if !report.has_errors() => {
             Ok(Loaded { settings, warnings: report.into_warnings() })

@@ -29,6 +29,8 @@ pub struct Settings {
     pub datasets: BTreeMap<String, Arc<DatasetSettings>>,
     /// SHA-256 of the effective configuration, in hex: for the audit.
     pub hash: String,
+    /// What `hash` is made from: every key in use, defaults included.
+    pub effective: serde_json::Value,
     /// The files that it came from.
     pub sources: Vec<PathBuf>,
 }

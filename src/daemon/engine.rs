@@ -142,6 +142,13 @@ impl Engine {
         self.publish_report();
     }
 
+    /// What the last scan of a dataset could not see.
+    pub fn blindness(&self, name: &str) -> Vec<String> {
+        let scan = self.datasets.get(name).and_then(|memory| memory.scan.as_ref());
+        scan.map(|scan| scan.blindness().iter().map(ToString::to_string).collect())
+            .unwrap_or_default()
+    }
+
     /// Takes over new settings after a reload; what was seen under the old ones is forgotten.
     pub fn reconfigure(&mut self, settings: Arc<Settings>) {
         self.config = ConfigReport { ok: true, read_at: self.world.now(), problem: None };
@@ -263,11 +270,13 @@ impl Engine {
             return Ok(self.idle_pass("this process does not act"));
         }
         let before = self.ledger.state().active_run().cloned();
+        let enqueued =
+            self.ledger.state().datasets.get(&dataset.name).map(|state| state.enqueued.clone());
         let config = self.settings.hash.clone();
         let mut actor =
             Actor { platform: &self.world.platform, ledger: &mut self.ledger, config: &config };
         let acted = actor.act(step).await?;
-        self.record_run_changes(dataset, before.as_ref());
+        self.record_run_changes(dataset, before.as_ref(), &enqueued.unwrap_or_default());
         let now = self.world.now();
         let poll = Duration::from_std(dataset.load.poll).unwrap_or_default();
         Ok(match acted {
@@ -516,7 +525,13 @@ impl Engine {
         Ok(()) // courtesy entries only: the next pass says it again
     }
 
-    fn record_run_changes(&self, dataset: &DatasetSettings, before: Option<&Run>) {
+    /// `enqueued_at` is when the run's date was first seen missing, before the run ended.
+    fn record_run_changes(
+        &self,
+        dataset: &DatasetSettings,
+        before: Option<&Run>,
+        enqueued: &BTreeMap<NaiveDate, DateTime<Utc>>,
+    ) {
         let state = self.ledger.state();
         let Some(run) = state.runs.iter().rev().find(|run| run.dataset == dataset.name) else {
             return;
@@ -533,6 +548,7 @@ impl Engine {
                 seconds: seconds_between(record.started_at, record.ended_at),
             });
         }
+        let gap_seen_at = enqueued.get(&run.date).copied().unwrap_or(run.started_at);
         let ended_now = known.is_none_or(Run::is_active);
         if let (Some(end), true) = (&run.end, ended_now) {
             let healed = end.outcome == RunOutcome::Succeeded;
@@ -541,7 +557,7 @@ impl Engine {
                 outcome: end.outcome,
                 stage: run.stage,
                 reason: end.reason,
-                time_to_heal_seconds: healed.then(|| seconds_between(run.started_at, end.at)),
+                time_to_heal_seconds: healed.then(|| seconds_between(gap_seen_at, end.at)),
             });
         }
     }

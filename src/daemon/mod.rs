@@ -9,6 +9,7 @@
 //!
 //! Everything goes through [`Engine::pass`]; wake-ups carry no data.
 
+mod check;
 mod engine;
 mod heal;
 pub mod report;
@@ -16,6 +17,7 @@ mod serve;
 pub mod slots;
 mod wake;
 
+pub use check::check;
 pub use engine::{Engine, Errand, Pass};
 pub use heal::{HealEnd, Healed, heal};
 pub use report::{

@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_first_start_finds_the_last_slot_due() {
         let schedule = schedule("0 4 * * *");
-        let (slot, missed) = due(&schedule, None, at("2026-06-05T03:00:00Z")).unwrap();
+        let (slot, missed) = due(&schedule, None, at("2026-06-05T02:00:00Z")).unwrap();
         assert_eq!((slot.date.to_string(), missed), ("2026-06-04".to_owned(), 0));
     }
 }

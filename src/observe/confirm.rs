@@ -108,8 +108,8 @@ async fn exported_tables(
 
 /// `id/db/db.table/1/part-0.parquet` → `db_table`, in lower case as Glue has it.
 fn table_of_key(key: &str) -> Option<String> {
-    let folder =
-        key.split('/').find(|folder| folder.contains('.') && !folder.ends_with(".parquet"))?;
+    let (folders, _file) = key.rsplit_once('/')?;
+    let folder = folders.split('/').find(|folder| folder.contains('.'))?;
     Some(folder.replace('.', "_").to_ascii_lowercase())
 }
 

@@ -119,7 +119,7 @@ fn closed_by_trigger(rule: Option<&Seen<Rule>>, dataset: &DatasetSettings) -> Op
 }
 
 /// Why the rule's target cannot be copied, if it cannot (H25).
-fn odd_target(rule: &Rule, dataset: &DatasetSettings) -> Option<String> {
+pub(crate) fn odd_target(rule: &Rule, dataset: &DatasetSettings) -> Option<String> {
     let [target] = rule.targets.as_slice() else {
         return Some(format!("rule {} has {} ECS targets, not one", rule.name, rule.targets.len()));
     };

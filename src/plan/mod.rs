@@ -30,6 +30,7 @@ pub use calendar::{local, local_instant};
 pub use census::{Census, DateVerdict, Gap};
 pub use expected::{RETIRED_AFTER_DATES, expected_tables};
 pub use gates::next_arrival;
+pub(crate) use gates::odd_target;
 pub use rest::Rest;
 
 use crate::config::DatasetSettings;

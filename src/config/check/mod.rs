@@ -32,7 +32,7 @@ struct Around {
 /// Checks everything; `None` when a part could not be built, which the report then explains.
 pub(super) fn settings(
     raw: Raw,
-    fingerprint: &str,
+    (fingerprint, effective): (String, serde_json::Value),
     now: DateTime<Utc>,
     report: &mut Report,
 ) -> Option<Settings> {
@@ -58,7 +58,8 @@ pub(super) fn settings(
         schedule: schedule?,
         listen: listen?.0.0,
         datasets,
-        hash: fingerprint.to_owned(),
+        hash: fingerprint,
+        effective,
         sources: report.sources.paths(),
     })
 }

@@ -1,0 +1,103 @@
+//! `gapmend run`: the daemon with its HTTP server, until a signal ends it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use gapmend::config::{self, Environment, Settings};
+use gapmend::daemon::{Errand, Reload, serve};
+use gapmend::expose::cli::args::GlobalArgs;
+use gapmend::expose::http::{self, HttpState};
+use gapmend::expose::{Exit, Metrics};
+use gapmend::platform::{Clock, SystemClock};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use super::Outcome;
+use super::failure::Failure;
+use super::session::{Session, read_settings};
+use super::signals::Signals;
+
+/// Past it an orderly end is given up: supervisors send SIGKILL soon after.
+const ENDS_WITHIN: Duration = Duration::from_secs(8);
+
+/// Runs the daemon.
+pub(super) async fn run(global: &GlobalArgs) -> Outcome {
+    let (settings, on_ecs) = read_settings(global)?;
+    let wake = Arc::new(Notify::new());
+    let signals = Signals::listen(&wake)?;
+    let metrics = Arc::new(
+        Metrics::new(settings.datasets.keys().map(String::as_str)).map_err(Failure::other)?,
+    );
+    let session = Session::over(settings, on_ecs, metrics.clone()).await;
+    let listen = session.settings.listen.clone();
+    let listener = TcpListener::bind(&listen).await.map_err(|error| {
+        Failure::other(format!("cannot listen on http.listen = \"{listen}\": {error}"))
+    })?;
+    session.identify().await?;
+    let mut engine = session.engine("run", Errand::default(), metrics.clone()).await?;
+    let state =
+        HttpState { report: engine.reports(), metrics, clock: Arc::clone(&session.world.clock) };
+    let reload = reloader(global.config_path(), &session.settings, &signals);
+    let daemon = serve(&mut engine, wake, reload, signals.shutdown.clone());
+    let server = http::serve(listener, state, signals.shutdown.clone());
+    let overdue = async {
+        signals.shutdown.cancelled().await;
+        tokio::select! {
+            () = tokio::time::sleep(ENDS_WITHIN) => {}
+            () = signals.at_once.cancelled() => {}
+        }
+    };
+    let both = async { tokio::join!(daemon, server) };
+    tokio::select! {
+        (daemon, server) = both => {
+            server?;
+            daemon?;
+            tracing::info!("ended; a run in progress is taken up by the next start");
+            Ok(Exit::Done)
+        }
+        () = overdue => {
+            tracing::warn!("ended before everything was put away; the next start takes it up");
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Reads the configuration again on SIGHUP, and when one of its files changed.
+fn reloader(path: PathBuf, settings: &Settings, signals: &Signals) -> Reload {
+    let hangup = Arc::clone(&signals.hangup);
+    let environment = Environment::of_process();
+    let mut known = prints(&path);
+    let mut hash = settings.hash.clone();
+    Box::new(move || {
+        let asked = hangup.swap(false, Ordering::Relaxed);
+        let now_there = prints(&path);
+        if !asked && now_there == known {
+            return None;
+        }
+        known = now_there;
+        match config::load(&path, &environment, SystemClock.now()) {
+            Ok(loaded) if loaded.settings.hash == hash && !asked => None,
+            Ok(loaded) => {
+                hash.clone_from(&loaded.settings.hash);
+                Some(Ok(loaded.settings))
+            }
+            Err(problems) => Some(Err(problems.to_string())),
+        }
+    })
+}
+
+/// Size and time of the configuration's files, by path.
+fn prints(path: &Path) -> BTreeMap<PathBuf, (u64, Option<SystemTime>)> {
+    let beside = path.parent().unwrap_or(Path::new(".")).join("conf.d");
+    let fragments = std::fs::read_dir(beside).into_iter().flatten().flatten();
+    let files = fragments.map(|entry| entry.path()).chain([path.to_owned()]);
+    files
+        .filter_map(|file| {
+            let data = std::fs::metadata(&file).ok()?;
+            Some((file, (data.len(), data.modified().ok())))
+        })
+        .collect()
+}

@@ -1,0 +1,306 @@
+//! The preflight: everything that the configuration names, looked at once, read-only.
+//!
+//! Each finding says what was looked at and what a person could do. Nothing is started,
+//! changed or written.
+
+use chrono::Duration;
+
+use super::report::{Finding, Verdict};
+use crate::config::{DatasetSettings, DeadManSettings, HoldPolicy, NetworkSource, Settings};
+use crate::domain::RuleState;
+use crate::platform::{Answer, Caller, Listing, PlatformError, World};
+
+/// A hold is refused beyond this difference to AWS's clock.
+const CLOCK_SKEW_SECONDS: i64 = 60;
+/// Workflow runs are asked for since so long ago.
+const WORKFLOWS_SINCE_DAYS: i64 = 7;
+
+/// Looks at everything that the settings name.
+pub async fn check(world: &World, settings: &Settings) -> Vec<Finding> {
+    let caller = world.platform.caller().await;
+    let mut findings = vec![account(settings, &caller), clock(&caller)];
+    for dataset in settings.datasets.values() {
+        let checker = Checker { world, dataset };
+        findings.push(checker.landing().await);
+        findings.extend(checker.raw().await);
+        findings.push(checker.tasks().await);
+        findings.extend(checker.export().await);
+        findings.extend(checker.publish().await);
+        findings.extend(checker.trigger().await);
+        findings.extend(checker.allowed_in_vain());
+    }
+    findings
+}
+
+fn account(settings: &Settings, caller: &Answer<Caller>) -> Finding {
+    let subject = "account".to_owned();
+    match caller {
+        Ok(caller) if caller.account == settings.aws.account_id => {
+            right(subject, format!("{}, as {}", caller.account, caller.arn))
+        }
+        Ok(caller) => wrong(
+            subject,
+            format!(
+                "the credentials belong to {}, not {}",
+                caller.account, settings.aws.account_id
+            ),
+            "use credentials of the configured account, or correct aws.account_id",
+        ),
+        Err(error) => failed(subject, error),
+    }
+}
+
+fn clock(caller: &Answer<Caller>) -> Finding {
+    let subject = "clock".to_owned();
+    match caller.as_ref().ok().and_then(|caller| caller.clock_skew) {
+        Some(skew) if skew.num_seconds().abs() > CLOCK_SKEW_SECONDS => wrong(
+            subject,
+            format!("{} s away from AWS's: the trigger would not be held", skew.num_seconds()),
+            "let the machine keep time (chrony, systemd-timesyncd)",
+        ),
+        Some(skew) => right(subject, format!("{} s away from AWS's", skew.num_seconds())),
+        None => doubtful(subject, "AWS's clock could not be seen".to_owned(), "try again"),
+    }
+}
+
+struct Checker<'a> {
+    world: &'a World,
+    dataset: &'a DatasetSettings,
+}
+
+impl Checker<'_> {
+    fn subject(&self, what: &str) -> String {
+        format!("{}: {what}", self.dataset.name)
+    }
+
+    async fn landing(&self) -> Finding {
+        let landing = &self.dataset.landing;
+        let subject = self.subject(&format!("landing s3://{}/{}", landing.bucket, landing.prefix));
+        let (mut dumps, mut noise) = (0_u64, 0_u64);
+        let listing = Listing {
+            bucket: landing.bucket.clone(),
+            prefix: landing.prefix.clone(),
+            ..Listing::default()
+        };
+        let listed = self
+            .world
+            .platform
+            .list_objects(&listing, &mut |page| {
+                for object in page {
+                    let name = object.key.strip_prefix(&landing.prefix).unwrap_or_default();
+                    let is_dump = landing.keys.iter().any(|key| key.parse(name).is_some());
+                    if is_dump { dumps += 1 } else { noise += 1 }
+                }
+            })
+            .await;
+        match listed {
+            Ok(()) if dumps == 0 => wrong(
+                subject,
+                format!("no key fits landing.keys, {noise} others are there"),
+                "correct landing.prefix or landing.keys",
+            ),
+            Ok(()) => right(subject, format!("{dumps} dumps, {noise} other keys")),
+            Err(error) => failed(subject, &error),
+        }
+    }
+
+    async fn raw(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (name, source) in &self.dataset.raw {
+            let subject = self.subject(&format!("raw.{name} {}", source.database));
+            let tables = self.world.platform.tables(&source.database).await;
+            findings.push(match tables {
+                Err(error) => failed(subject, &error),
+                Ok(tables) => {
+                    let selected: Vec<_> =
+                        tables.iter().filter(|table| source.selects(&table.name)).collect();
+                    let keyed = selected
+                        .iter()
+                        .filter(|table| {
+                            table.partition_keys.iter().any(|(key, _)| *key == source.partition_key)
+                        })
+                        .count();
+                    let all = tables.len();
+                    let matching = selected.len();
+                    if keyed == 0 {
+                        wrong(
+                            subject,
+                            format!(
+                                "{matching} of {all} tables match, none has the key {}",
+                                source.partition_key
+                            ),
+                            "correct tables, exclude or partition_key",
+                        )
+                    } else {
+                        right(
+                            subject,
+                            format!(
+                                "{matching} of {all} tables match, {keyed} have the key {}",
+                                source.partition_key
+                            ),
+                        )
+                    }
+                }
+            });
+        }
+        findings
+    }
+
+    async fn tasks(&self) -> Finding {
+        let load = &self.dataset.load;
+        let subject = self.subject(&format!("cluster {}", load.cluster));
+        match self.world.platform.family_tasks(&load.family()).await {
+            Ok(tasks) => right(
+                subject,
+                format!("{} tasks of {} are alive", tasks.len(), load.task_definition),
+            ),
+            Err(error) => failed(subject, &error),
+        }
+    }
+
+    async fn export(&self) -> Vec<Finding> {
+        let Some(export) = &self.dataset.export else { return Vec::new() };
+        let platform = &self.world.platform;
+        let today = self.world.today_utc();
+        let id = export.snapshot_id.render(today);
+        let mut findings = vec![
+            self.seen(
+                format!("snapshot {id}"),
+                platform.snapshot(&id).await.map(|_| String::new()),
+            ),
+            self.seen(format!("export {id}"), platform.export(&id).await.map(|_| String::new())),
+        ];
+        if let Some(instance) = &export.instance {
+            let snapshots = platform.snapshots(instance).await;
+            let words = snapshots.map(|found| format!("{} snapshots", found.len()));
+            findings.push(self.seen(format!("instance {instance}"), words));
+        }
+        if let Some(bucket) = &export.bucket {
+            let listing = Listing {
+                bucket: bucket.clone(),
+                prefix: format!("{id}/"),
+                at_most: Some(1),
+                ..Listing::default()
+            };
+            let listed = platform.list_objects(&listing, &mut |_| {}).await;
+            findings
+                .push(self.seen(format!("exports s3://{bucket}"), listed.map(|()| String::new())));
+        }
+        findings
+    }
+
+    async fn publish(&self) -> Vec<Finding> {
+        let Some(publish) = &self.dataset.publish else { return Vec::new() };
+        let since = self.world.now() - Duration::days(WORKFLOWS_SINCE_DAYS);
+        let mut findings = Vec::new();
+        for name in std::iter::once(&publish.workflow).chain(&publish.live_workflow) {
+            let runs = self.world.platform.workflow_runs(name, since).await;
+            let words =
+                runs.map(|runs| format!("{} runs in {WORKFLOWS_SINCE_DAYS} days", runs.len()));
+            findings.push(self.seen(format!("workflow {name}"), words));
+        }
+        findings
+    }
+
+    async fn trigger(&self) -> Vec<Finding> {
+        let Some(trigger) = &self.dataset.trigger else { return Vec::new() };
+        let subject = self.subject(&format!("rule {}", trigger.rule));
+        let rule = match self.world.platform.rule(&trigger.rule, &trigger.event_bus).await {
+            Ok(rule) => rule,
+            Err(error) => return vec![failed(subject, &error)],
+        };
+        let mut findings = vec![match &rule.state {
+            RuleState::Enabled => right(subject, "enabled".to_owned()),
+            RuleState::Disabled => doubtful(
+                subject,
+                "disabled: the next live ingestion will not happen".to_owned(),
+                "see `gapmend trigger status`, and enable it unless somebody is at work",
+            ),
+            RuleState::Other(state) => doubtful(
+                subject,
+                format!("in state {state}: gapmend will never hold it"),
+                "set hold = \"never\", or the rule to plain ENABLED",
+            ),
+        }];
+        if let Some(service) = &rule.managed_by {
+            let subject = self.subject(&format!("rule {}", trigger.rule));
+            let detail = format!("managed by {service}: gapmend will never hold it");
+            findings.push(doubtful(subject, detail, "set hold = \"never\""));
+        }
+        if self.dataset.load.network == NetworkSource::FromTrigger {
+            findings.push(self.target(&rule));
+        }
+        let holds = trigger.hold != HoldPolicy::Never;
+        if holds && matches!(trigger.dead_man, Some(DeadManSettings::Accepted)) {
+            findings.push(doubtful(
+                self.subject("dead man's switch"),
+                "none: if gapmend dies while it holds the rule, nothing enables it".to_owned(),
+                "configure trigger.dead_man",
+            ));
+        }
+        findings
+    }
+
+    fn target(&self, rule: &crate::domain::Rule) -> Finding {
+        let subject = self.subject("the rule's target");
+        match crate::plan::odd_target(rule, self.dataset) {
+            Some(why) => wrong(subject, why, "see `load.network`; an inline table can replace it"),
+            None => {
+                let network = rule.targets.first().and_then(|target| target.network.as_ref());
+                let (subnets, groups) =
+                    network.map_or((0, 0), |n| (n.subnets.len(), n.security_groups.len()));
+                right(subject, format!("{subnets} subnets, {groups} security groups"))
+            }
+        }
+    }
+
+    /// Allowed dates that can never run: denied as well, or too young for ever.
+    fn allowed_in_vain(&self) -> Vec<Finding> {
+        let backfill = &self.dataset.backfill;
+        let today = self.world.now().with_timezone(&self.dataset.timezone).date_naive();
+        let mut findings = Vec::new();
+        for (name, entry) in &backfill.allow {
+            let dates = || entry.dates.iter().flat_map(|span| span.days());
+            let denied = dates()
+                .filter(|date| crate::config::entry_for(&backfill.deny, *date, today).is_some())
+                .count();
+            let subject = self.subject(&format!("backfill.allow.{name}"));
+            if !entry.counts_on(today) {
+                let detail = "it has ended (until)".to_owned();
+                findings.push(doubtful(subject, detail, "remove it or move its end"));
+            } else if denied > 0 {
+                let detail = format!("{denied} of its dates are denied as well, and deny wins");
+                findings.push(doubtful(subject, detail, "take them out of one of the two"));
+            } else if dates().all(|date| date > today) {
+                let detail = "all its dates are in the future".to_owned();
+                findings.push(doubtful(subject, detail, "check the year"));
+            }
+        }
+        findings
+    }
+
+    fn seen(&self, what: String, looked: Answer<String>) -> Finding {
+        let subject = self.subject(&what);
+        match looked {
+            Ok(words) if words.is_empty() => right(subject, "can be seen".to_owned()),
+            Ok(words) => right(subject, words),
+            Err(error) => failed(subject, &error),
+        }
+    }
+}
+
+fn right(subject: String, detail: String) -> Finding {
+    Finding { subject, verdict: Verdict::Right, detail, hint: None }
+}
+
+fn doubtful(subject: String, detail: String, hint: &str) -> Finding {
+    Finding { subject, verdict: Verdict::Doubtful, detail, hint: Some(hint.to_owned()) }
+}
+
+fn wrong(subject: String, detail: String, hint: &str) -> Finding {
+    Finding { subject, verdict: Verdict::Wrong, detail, hint: Some(hint.to_owned()) }
+}
+
+fn failed(subject: String, error: &PlatformError) -> Finding {
+    wrong(subject, error.to_string(), error.class.hint())
+}
