@@ -57,10 +57,7 @@ impl Healed {
         });
         !self.interrupted
             && !last_failed
-            && self
-                .rests
-                .iter()
-                .all(|end| end.rest == Rest::NothingToDo && end.left.is_empty())
+            && self.rests.iter().all(|end| end.rest == Rest::NothingToDo && end.left.is_empty())
     }
 }
 

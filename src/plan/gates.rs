@@ -252,9 +252,8 @@ pub fn next_arrival(
     dataset: &DatasetSettings,
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
-    let due = |(date, at): &(NaiveDate, DateTime<Utc>)| {
-        *at > now && !landing.dumps.contains_key(date)
-    };
+    let due =
+        |(date, at): &(NaiveDate, DateTime<Utc>)| *at > now && !landing.dumps.contains_key(date);
     arrivals(landing, dataset, now)?.into_iter().find(due).map(|(_, at)| at)
 }
 

@@ -98,7 +98,11 @@ impl Bed {
         let writes = self.sim.lock().our_dump_writes().len();
         let mut engine = self.engine(Errand::default()).await;
         engine.pass("liberator").await;
-        assert_eq!(self.sim.lock().tasks().len(), tasks, "a pass over a healed world starts nothing");
+        assert_eq!(
+            self.sim.lock().tasks().len(),
+            tasks,
+            "a pass over a healed world starts nothing"
+        );
         assert_eq!(self.sim.lock().our_dump_writes().len(), writes);
     }
 

@@ -40,7 +40,8 @@ async fn a_date_that_fails_once_is_tried_again_after_its_back_off() {
     };
     let bed = Bed::new(world().gap(date("2026-06-15")).profile(date("2026-06-15"), failing), "");
     let healed = bed.heal().await;
-    let outcomes: Vec<_> = healed.runs.iter().map(|run| run.end.as_ref().unwrap().outcome).collect();
+    let outcomes: Vec<_> =
+        healed.runs.iter().map(|run| run.end.as_ref().unwrap().outcome).collect();
     assert_eq!(outcomes, [RunOutcome::Failed, RunOutcome::Succeeded], "{healed:#?}");
     let first = healed.runs[0].end.as_ref().unwrap();
     assert!(first.detail.contains("ERROR 1064"), "{}", first.detail);
