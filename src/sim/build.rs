@@ -2,7 +2,7 @@
 //!
 //! Unless something else is said, every day up to the last delivery is whole: its dump lies in the
 //! watched bucket, every raw table has its partition with one object, the last night's
-//! snapshot is settled and its export complete, the rule is enabled and the supplier will come again.
+//! snapshot is settled, its export and its workflow run complete, the rule is enabled and the supplier will come again.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -13,7 +13,10 @@ use super::pipeline::{parquet, table_id};
 use super::profile::DumpKind;
 use super::rds::{ExportRecord, InstanceRecord};
 use super::s3::{Body, ObjectRecord};
-use super::workflow::{Bookmark, CrawlerRecord, JobSpec, WorkflowRecord};
+use super::workflow::{
+    Bookmark, CrawlRecord, CrawlerRecord, JobRunRecord, JobSpec, RunStatus, WorkflowRecord,
+    WorkflowRunRecord,
+};
 use super::world::{Sim, World};
 use super::zip;
 use crate::domain::Network;
@@ -234,9 +237,48 @@ impl WorldBuilder {
         let mut record = world.snapshot_record(&backup, "available", 100);
         record.kind = "awsbackup";
         world.rds.snapshots.insert(backup, record);
+        if !self.flaws.contains_key(&last) {
+            self.lay_out_live_run(world, last);
+        }
         for (date, status) in &self.spent {
             lay_out_export(world, &self.names.backdated_id(*date), status);
         }
+    }
+
+    /// The live workflow's run of the last date: over, and good.
+    fn lay_out_live_run(&self, world: &mut World, last: NaiveDate) {
+        let Ok(workflow) = world.workflow(&self.names.live_workflow).cloned() else { return };
+        let completed_at = self.history(last).at;
+        let started_at = completed_at - self.timing.crawl - self.timing.job;
+        let crawl = CrawlRecord {
+            state: "SUCCEEDED",
+            started_at,
+            completed_at: Some(completed_at - self.timing.job),
+            error: None,
+        };
+        let mut run = WorkflowRunRecord {
+            name: workflow.name.clone(),
+            id: format!("wr_{}", world.random_hex(64)),
+            status: RunStatus::Completed,
+            started_at,
+            completed_at: Some(completed_at),
+            properties: [("import_date".to_owned(), last.format("%Y%m%d").to_string())].into(),
+            crawls: vec![crawl],
+            job_runs: BTreeMap::new(),
+            error: None,
+        };
+        for job in &workflow.jobs {
+            let record = JobRunRecord {
+                id: format!("jr_{}", world.random_hex(64)),
+                job: job.name.clone(),
+                state: "SUCCEEDED",
+                started_at: completed_at - self.timing.job,
+                completed_at: Some(completed_at),
+                error: None,
+            };
+            run.job_runs.insert(job.name.clone(), vec![record]);
+        }
+        world.workflows.runs.insert(run.id.clone(), run);
     }
 }
 

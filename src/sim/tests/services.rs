@@ -281,3 +281,18 @@ fn an_archived_dump_cannot_be_read_and_its_task_fails() {
     pass_minutes(&mut world, 10);
     assert_eq!(exit_code(&world, &task), Some(1));
 }
+
+#[test]
+fn last_night_is_over_and_settled_when_the_world_begins() {
+    let sim = WorldBuilder::at(morning()).build();
+    let world = sim.lock();
+    let run = world.workflow_runs(&world.names.live_workflow).unwrap().remove(0);
+    assert_eq!((run.statistics().succeeded, run.is_running()), (3, false));
+    assert_eq!(run.properties["import_date"], "20261121");
+    assert!(run.completed_at.unwrap() < morning());
+    let snapshots = world.db_snapshots(None, None).unwrap();
+    assert!(snapshots.iter().all(|snapshot| snapshot.status == "available"));
+    let nightly = snapshots.iter().find(|each| each.id.starts_with("sql-to-parquet")).unwrap();
+    let exports = world.export_tasks(None, Some(&nightly.arn)).unwrap();
+    assert_eq!(exports[0].status, "COMPLETE");
+}
