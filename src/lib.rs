@@ -15,10 +15,14 @@
 //!
 //! Arrows go strictly down; `tests/layers.rs` fails on an upward import.
 
+pub mod act;
 pub mod aws;
 pub mod config;
+pub mod daemon;
 pub mod domain;
 pub mod expose;
 pub mod ledger;
+pub mod observe;
+pub mod plan;
 pub mod platform;
 pub mod sim;

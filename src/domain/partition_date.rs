@@ -116,7 +116,12 @@ impl DateFormat {
                 Item::Fixed(kind) if !is_day_name(&kind) => {
                     return Err(DateFormatError::NotADay(pattern.to_owned()));
                 }
-                _ => {}
+                Item::Literal(_)
+                | Item::Space(_)
+                | Item::OwnedLiteral(_)
+                | Item::OwnedSpace(_)
+                | Item::Numeric(..)
+                | Item::Fixed(_) => {}
             }
         }
         let format = Self(pattern.to_owned());

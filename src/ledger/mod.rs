@@ -1,1 +1,42 @@
 //! Numbered JSON entries, replay, and the two stores.
+//!
+//! Appending is creating entry N+1; who loses reads the tail and decides again. So no
+//! decision is ever made on a stale state, and two processes are safe without clocks or
+//! leases. Nothing here decides anything.
+//!
+//! ```text
+//!   event, state   what is said, and what it adds up to
+//!   log            one process's ledger: open, refresh, append
+//!   acting         epochs, beats, standing by
+//!   store          the port ── directory, s3, memory (tests and the simulation)
+//! ```
+
+pub mod acting;
+mod checkpoint;
+mod codec;
+pub mod directory;
+pub mod error;
+pub mod event;
+pub mod log;
+pub mod memory;
+pub mod open;
+pub mod process;
+pub mod s3;
+pub mod state;
+pub mod store;
+#[cfg(test)]
+mod testing;
+
+pub use acting::{Beat, TakeOver, WhoActs};
+pub use directory::DirectoryStore;
+pub use error::LedgerError;
+pub use event::{
+    Asked, Entry, Event, HoldStep, HoldWhy, Repeat, Request, ScanCause, ScanRecord, StopWhy,
+};
+pub use log::{Appended, Ledger};
+pub use memory::MemoryStore;
+pub use open::refuse_directory_on_ecs;
+pub use process::Process;
+pub use s3::S3Store;
+pub use state::{DatasetState, Hold, ReplayError, Run, State};
+pub use store::{Store, StoreError};

@@ -6,6 +6,8 @@
 //! What this layer never does: decide, retry a call whose effect is unknown, or turn
 //! "could not see" into "is not there". A list is returned whole or not at all.
 
+mod call;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 
+pub use self::call::{CallObserver, CallResult, Unobserved};
 use crate::domain::{ErrorClass, Export, Network, Rule, Snapshot, Task, WorkflowRun};
 
 /// Time. Only an implementation of this reads a clock.
@@ -159,7 +162,7 @@ pub struct Partition {
 }
 
 /// A task to start.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TaskRequest {
     /// Cluster name or ARN.
     pub cluster: String,
@@ -189,7 +192,7 @@ pub enum TaskStart {
 }
 
 /// A dead man's switch: a one-time schedule that enables a rule when nobody else does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DeadMan {
     /// The schedule's name.
     pub name: String,

@@ -24,7 +24,7 @@ use super::world::Sim;
 use crate::platform::Clock;
 
 /// Turns of the runtime without activity after which time moves: messages between tasks need some.
-const IDLE_TURNS: u32 = 64;
+const IDLE_TURNS: u32 = 32;
 
 /// A `Clock` in virtual time over the model.
 #[derive(Clone, Debug)]
@@ -65,10 +65,6 @@ impl SimClock {
     fn bed(&self) -> MutexGuard<'_, Bed> {
         self.bed.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn activity(&self) -> (u64, usize) {
-        (self.bed().activity, self.sim.lock().calls().len())
-    }
 }
 
 /// While it lives, no sleeper moves the time.
@@ -104,7 +100,7 @@ struct Sleep {
     clock: SimClock,
     place: (DateTime<Utc>, u64),
     idle_turns: u32,
-    seen: (u64, usize),
+    seen: (u64, u64),
 }
 
 impl Sleep {
@@ -118,12 +114,9 @@ impl Sleep {
         Self { clock, place, idle_turns: 0, seen: (0, 0) }
     }
 
-    /// Whether it is this sleeper's turn to move the world, and nobody else does anything.
-    fn may_move_time(&mut self) -> bool {
-        let seen = self.clock.activity();
-        let bed = self.clock.bed();
-        let is_first = bed.sleepers.first() == Some(&self.place);
-        if seen != self.seen || !is_first || bed.holds > 0 {
+    /// Counts the turns in which nobody does anything while this sleeper is the first.
+    fn count_turn(&mut self, seen: (u64, u64), may_count: bool) -> bool {
+        if seen != self.seen || !may_count {
             self.seen = seen;
             self.idle_turns = 0;
             return false;
@@ -137,13 +130,15 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let until = self.place.0;
-        if self.may_move_time() {
-            self.clock.sim.lock().advance_to(until);
+        let (clock, until) = (self.clock.clone(), self.place.0);
+        let bed = clock.bed();
+        let mut world = clock.sim.lock();
+        let is_first = bed.sleepers.first() == Some(&self.place);
+        if self.count_turn((bed.activity, world.requests), is_first && bed.holds == 0) {
+            world.advance_to(until);
         }
         // Others may have moved the world past us; still the earliest goes first.
-        let is_first = self.clock.bed().sleepers.first() == Some(&self.place);
-        if is_first && self.clock.sim.lock().now() >= until {
+        if is_first && world.now() >= until {
             return Poll::Ready(());
         }
         context.waker().wake_by_ref();
@@ -175,7 +170,7 @@ mod tests {
     async fn sleeping_moves_the_world_by_exactly_that_long() {
         let clock = clock();
         let before = clock.now();
-        clock.sleep(Duration::from_secs(3 * 3600)).await;
+        clock.sleep(Duration::from_hours(3)).await;
         assert_eq!(clock.now() - before, TimeDelta::hours(3));
     }
 
@@ -201,10 +196,10 @@ mod tests {
         let clock = clock();
         let start = clock.now();
         tokio::select! {
-            () = clock.sleep(Duration::from_secs(3600)) => unreachable!("the shorter one wins"),
-            () = clock.sleep(Duration::from_secs(60)) => {}
+            () = clock.sleep(Duration::from_hours(1)) => unreachable!("the shorter one wins"),
+            () = clock.sleep(Duration::from_mins(1)) => {}
         }
-        clock.sleep(Duration::from_secs(60)).await;
+        clock.sleep(Duration::from_mins(1)).await;
         assert_eq!(clock.now() - start, TimeDelta::minutes(2));
     }
 
@@ -226,7 +221,7 @@ mod tests {
             }
         };
         let (done_at, (), ()) =
-            futures_util::join!(work, drain, clock.sleep(Duration::from_secs(3600)));
+            futures_util::join!(work, drain, clock.sleep(Duration::from_hours(1)));
         assert_eq!(done_at, start);
     }
 }

@@ -17,6 +17,7 @@ use super::ecs::{ContainerOverride, DesiredStatus, RunTask, TaskFilter};
 use super::error::SimResult;
 use super::events::ScheduleRecord;
 use super::faults::Moment;
+use super::s3::Body;
 use super::world::{Sim, World};
 use crate::domain::{Export, Rule, Snapshot, Task, WorkflowRun};
 use crate::platform::{
@@ -26,6 +27,8 @@ use crate::platform::{
 
 /// Keys of one page of a listing.
 const KEYS_PER_PAGE: usize = 1000;
+/// Tables of one page.
+const TABLES_PER_PAGE: usize = 100;
 /// Partitions of one page.
 const PARTITIONS_PER_PAGE: usize = 1000;
 /// The target of a dead man's switch.
@@ -99,8 +102,9 @@ impl SimPlatform {
 #[async_trait]
 impl Platform for SimPlatform {
     async fn caller(&self) -> Answer<Caller> {
-        let caller = self.ask("sts:GetCallerIdentity", "", |world| Ok(world.caller()))?;
-        let clock_skew = Some(chrono::Duration::zero());
+        let (caller, skew) =
+            self.ask("sts:GetCallerIdentity", "", |world| Ok((world.caller(), world.clock_skew)))?;
+        let clock_skew = Some(skew);
         Ok(Caller { account: caller.account, arn: caller.arn, clock_skew })
     }
 
@@ -129,17 +133,17 @@ impl Platform for SimPlatform {
 
     async fn read_range(&self, bucket: &str, object: &ObjectRange) -> Answer<Bytes> {
         self.ask("s3:GetObject", &object.key, |world| {
-            let found = world.object(bucket, &object.key, Some(&object.etag))?;
-            if object.from >= found.body.len() {
+            let body = world.body(bucket, &object.key, Some(&object.etag))?;
+            if object.from >= body.len() {
                 return Err(refusal("InvalidRange", 416, "The requested range is not satisfiable"));
             }
-            Ok(found.body.range(object.from, object.length))
+            Ok(body.range(object.from, object.length))
         })
     }
 
     async fn get_object(&self, bucket: &str, key: &str) -> Answer<Option<Bytes>> {
         self.ask("s3:GetObject", key, |world| {
-            none_if(world.object(bucket, key, None).map(|found| found.body.bytes()), "NoSuchKey")
+            none_if(world.body(bucket, key, None).map(Body::bytes), "NoSuchKey")
         })
     }
 
@@ -161,6 +165,9 @@ impl Platform for SimPlatform {
 
     async fn tables(&self, database: &str) -> Answer<Vec<CatalogTable>> {
         let tables = self.ask("glue:GetTables", database, |world| world.tables(database))?;
+        for _ in 1..tables.len().div_ceil(TABLES_PER_PAGE) {
+            self.ask("glue:GetTables", database, |_| Ok(()))?;
+        }
         let in_our_words = |table: super::TableRecord| CatalogTable {
             name: table.name,
             partition_keys: table.partition_keys,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use super::ecs::RunTask;
 use super::error::{SimError, SimResult};
@@ -118,6 +118,9 @@ pub struct ScheduleRecord {
     pub created_at: DateTime<Utc>,
 }
 
+/// EventBridge tries a target again for a day.
+const TARGET_RETRY_HOURS: i64 = 24;
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Events {
     pub(super) rules: BTreeMap<(String, String), RuleRecord>,
@@ -211,7 +214,8 @@ impl World {
         schedule.created_at = self.now;
         let (group, name) = key.clone();
         self.events.schedules.insert(key, schedule);
-        self.at(at, Happening::ScheduleFires { group, name, at });
+        let lag = self.draw(self.timing.scheduler);
+        self.at(at + lag, Happening::ScheduleFires { group, name, at });
         Ok(arn)
     }
 
@@ -286,12 +290,14 @@ impl World {
     }
 
     /// The trail sees a write: its event arrives later, if the bucket is the watched one.
+    /// A write that was refused is recorded too, and the rule does not look at that (H12).
     pub(super) fn notice_write(
         &mut self,
         bucket: &str,
         key: &str,
         writer: Writer,
         event_name: &'static str,
+        refused: bool,
     ) {
         if bucket != self.names.dump_bucket {
             return;
@@ -302,6 +308,7 @@ impl World {
             key: key.to_owned(),
             event_name,
             writer,
+            refused,
             written_at: self.now,
             arrives_at,
             arrived: false,
@@ -312,8 +319,12 @@ impl World {
     }
 
     pub(super) fn trail_arrives(&mut self, event: usize) {
-        let matched = self.trigger_matches();
         let today = self.now.date_naive();
+        if self.script(today, |profile| profile.event_lost.take()) {
+            return self
+                .incident(format!("the event of {} was lost", self.record.trail[event].key));
+        }
+        let matched = self.trigger_matches();
         self.record.trail[event].arrived = true;
         self.record.trail[event].matched = matched;
         if !matched {
@@ -328,6 +339,10 @@ impl World {
     /// Runs the rule's target; a refusal is tried again later, as EventBridge does for a day (H16).
     pub(super) fn target_fires(&mut self, event: usize) {
         let Some(request) = self.target_request() else { return };
+        let arrived_at = self.record.trail[event].arrives_at;
+        if arrived_at + TimeDelta::hours(TARGET_RETRY_HOURS) < self.now {
+            return self.incident("the rule's target was refused for a day and given up");
+        }
         let answer = self.run_task(&request);
         let arn = answer.ok().and_then(|answer| answer.tasks.first().map(|task| task.arn.clone()));
         if let Some(arn) = arn {

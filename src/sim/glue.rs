@@ -114,6 +114,13 @@ impl World {
         }
     }
 
+    /// Takes a table out of the catalog, as a lost permission would.
+    pub fn drop_table(&mut self, database: &str, table: &str) {
+        if let Some(tables) = self.catalog.databases.get_mut(database) {
+            tables.remove(table);
+        }
+    }
+
     pub(super) fn database(&self, database: &str) -> SimResult<&BTreeMap<String, CatalogEntry>> {
         self.catalog
             .databases

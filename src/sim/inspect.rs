@@ -12,10 +12,12 @@ use crate::domain::TableId;
 /// Who wrote an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer {
-    /// Whoever speaks through a door: gapmend, or a person.
+    /// Whoever speaks through a door.
     Caller,
     /// The supplier of the dumps.
     Supplier,
+    /// A person with the console.
+    Person,
     /// The pipeline itself.
     Pipeline,
 }
@@ -29,6 +31,8 @@ pub struct TrailEvent {
     pub event_name: &'static str,
     /// Who wrote it.
     pub writer: Writer,
+    /// Whether it was refused because the key was there; the trail does not mind.
+    pub refused: bool,
     /// When it was written.
     pub written_at: DateTime<Utc>,
     /// When its event arrives.
@@ -175,10 +179,12 @@ impl World {
             .collect()
     }
 
-    /// Whether every raw table has the date exactly once, with that date's rows and no others.
+    /// Whether every raw table of every zone has the date exactly once, with that date's rows and no others.
     pub fn is_whole(&self, date: NaiveDate) -> bool {
-        let once = self.copies(date).values().all(|copies| *copies == 1);
-        once && !self.wrong_data().iter().any(|(_, wrong, _)| *wrong == date)
+        self.copies(date).keys().all(|id| {
+            let generations = self.generations(&id.database, &id.table, date);
+            generations.len() == 1 && complaint(date, generations).is_none()
+        })
     }
 
     /// Everything in the raw zones that is wrong: duplicates, and rows of other dates.

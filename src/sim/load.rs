@@ -47,7 +47,7 @@ impl World {
         let key = self.names.dump_key_of(self.task_day(arn));
         self.say(arn, format!("download: s3://{}/{key}", self.names.dump_bucket));
         let bucket = self.names.dump_bucket.clone();
-        let Ok(object) = self.object(&bucket, &key, None) else {
+        let Ok(body) = self.body(&bucket, &key, None).cloned() else {
             self.say(
                 arn,
                 format!(
@@ -57,7 +57,6 @@ impl World {
             );
             return self.container_ends(arn, 1);
         };
-        let body = object.body.clone();
         self.database.fetched.insert(arn.to_owned(), body);
         self.task_step_after(arn, self.timing.fetch, TaskStep::Fetched);
     }

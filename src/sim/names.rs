@@ -58,7 +58,7 @@ pub struct Names {
     pub log_stream_prefix: String,
     /// The RDS instance.
     pub instance: String,
-    /// The MySQL database: what the dump is loaded into.
+    /// The database in the instance: what the dump is loaded into.
     pub mysql_database: String,
     /// The rule that fires the live run.
     pub rule: String,

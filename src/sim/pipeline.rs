@@ -25,8 +25,6 @@ use crate::domain::TableId;
 const LIVE_JOB_DAYS: u64 = 5;
 /// What every snapshot's id begins with that the exporter hears of.
 const EXPORTED_PREFIX: &str = "sql-to-parquet";
-/// A usual dump.
-const DUMP_BYTES: usize = 4096;
 
 impl World {
     /// From the next such time of day (UTC) on, the supplier delivers a dump every day.
@@ -56,7 +54,7 @@ impl World {
     /// The supplier writes the dump of a date, as its script says.
     pub fn write_dump(&mut self, date: NaiveDate) {
         let kind = self.script(date, |profile| profile.dump);
-        let Some(body) = zip::dump(kind, date, zip::size_of_day(date, DUMP_BYTES)) else { return };
+        let Some(body) = zip::dump(kind, date, self.usual_dump_bytes) else { return };
         let (bucket, key) = (self.names.dump_bucket.clone(), self.names.dump_key_of(date));
         self.write_as(Writer::Supplier, &bucket, &key, body);
     }
@@ -180,6 +178,9 @@ impl World {
     /// The copier: everything whose key begins with the export's id, left-overs too (H11).
     pub(super) fn copier_ends(&mut self, export: &str) {
         let Some(date) = date_in(export) else { return };
+        if self.script(date, |profile| profile.copier_never_runs.take()) {
+            return self.incident(format!("the event of the export {export} never came"));
+        }
         let loses = self.script(date, |profile| profile.copy_loses.clone());
         let (from, to) = (self.names.export_bucket.clone(), self.names.landing_zone_bucket.clone());
         let files = self.list_objects(&from, export, None, usize::MAX).unwrap_or_default();
@@ -199,7 +200,7 @@ impl World {
         let backdated = export.ends_with("-backdated");
         let names = &self.names;
         let name = if backdated { &names.backdated_workflow } else { &names.live_workflow }.clone();
-        if let Some(workflow) = self.workflows.workflows.get_mut(&name) {
+        if let Some(workflow) = self.workflows.definitions.get_mut(&name) {
             let value = date.format("%Y%m%d").to_string();
             workflow.default_properties = [("import_date".to_owned(), value)].into();
             workflow.max_concurrent_runs = None;
@@ -319,8 +320,11 @@ impl World {
     fn purge(&mut self, zone: &RawZone, table: &str, today: NaiveDate) {
         let prefix = format!("{}{table}/{}", zone.prefix, partition_path(today));
         let bucket = self.names.raw_bucket.clone();
+        let old = self.list_objects(&bucket, &prefix, None, usize::MAX).unwrap_or_default();
         if let Ok(objects) = self.bucket_mut(&bucket) {
-            objects.retain(|key, _| !key.starts_with(&prefix));
+            for object in old {
+                objects.remove(&object.key);
+            }
         }
         self.record.generations.remove(&(table_id(zone, table), today));
     }

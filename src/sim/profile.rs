@@ -81,6 +81,8 @@ pub struct JobFailure {
 pub struct Profile {
     /// What the supplier delivers for it.
     pub dump: DumpKind,
+    /// The event of a write on this day never reaches the rule: the trail does its best only (H17).
+    pub event_lost: Times,
     /// `RunTask` answers 200 with `failures[]`.
     pub capacity_refused: Times,
     /// The task never leaves `PROVISIONING`.
@@ -103,6 +105,8 @@ pub struct Profile {
     pub export_fails: Times,
     /// The export completes without these tables, and says so in a warning (H22).
     pub export_skips: BTreeSet<String>,
+    /// The event that would start the copier never comes (H17).
+    pub copier_never_runs: Times,
     /// The copier loses these tables and says nothing (H18).
     pub copy_loses: BTreeSet<String>,
     /// What the copier does about the workflow run.

@@ -180,7 +180,7 @@ impl World {
             .collect())
     }
 
-    /// `s3:GetObject` and `s3:HeadObject`; with `if_match`, only while it has that `ETag`.
+    /// `s3:HeadObject`; with `if_match`, only while it has that `ETag`.
     pub fn object(
         &self,
         bucket: &str,
@@ -197,6 +197,29 @@ impl World {
         Ok(object)
     }
 
+    /// `s3:GetObject`: its bytes; of an archived object there are none before a restore.
+    pub fn body(&self, bucket: &str, key: &str, if_match: Option<&str>) -> SimResult<&Body> {
+        let object = self.object(bucket, key, if_match)?;
+        if matches!(object.storage_class.as_str(), "GLACIER" | "DEEP_ARCHIVE") {
+            let message = "The operation is not valid for the object's storage class";
+            return Err(SimError::new("InvalidObjectState", 403, message));
+        }
+        Ok(&object.body)
+    }
+
+    /// Moves an object into another storage class, as a lifecycle rule would.
+    pub fn set_storage_class(&mut self, bucket: &str, key: &str, class: &str) -> SimResult<()> {
+        let no_such_key = || SimError::new("NoSuchKey", 404, "The specified key does not exist.");
+        let object = self.bucket_mut(bucket)?.get_mut(key).ok_or_else(no_such_key)?;
+        class.clone_into(&mut object.storage_class);
+        Ok(())
+    }
+
+    /// A person writes into a bucket with the console.
+    pub fn person_writes(&mut self, bucket: &str, key: &str, body: impl Into<Body>) {
+        self.write_as(Writer::Person, bucket, key, body.into());
+    }
+
     /// `s3:PutObject`; with `if_absent`, only when there is no such key. Returns the `ETag`.
     pub fn put_object(
         &mut self,
@@ -205,7 +228,7 @@ impl World {
         body: impl Into<Body>,
         if_absent: bool,
     ) -> SimResult<String> {
-        self.check_absent(bucket, key, if_absent)?;
+        self.check_absent(bucket, key, if_absent, "PutObject")?;
         let body = body.into();
         let etag = body.etag();
         self.write(bucket, key, body, &etag, Writer::Caller, "PutObject")?;
@@ -222,7 +245,7 @@ impl World {
         if_absent: bool,
     ) -> SimResult<String> {
         let body = self.object(source_bucket, source_key, None)?.body.clone();
-        self.check_absent(bucket, key, if_absent)?;
+        self.check_absent(bucket, key, if_absent, "CopyObject")?;
         let etag = body.etag();
         self.write(bucket, key, body, &etag, Writer::Caller, "CopyObject")?;
         Ok(etag)
@@ -265,9 +288,9 @@ impl World {
     ) -> SimResult<String> {
         let record = self.s3.uploads.get(upload).ok_or_else(no_such_upload)?.clone();
         let (body, etag) = assemble(&record, parts)?;
-        self.check_absent(&record.bucket, &record.key, if_absent)?;
-        let writer = Writer::Caller;
-        self.write(&record.bucket, &record.key, body, &etag, writer, "CompleteMultipartUpload")?;
+        let (event, writer) = ("CompleteMultipartUpload", Writer::Caller);
+        self.check_absent(&record.bucket, &record.key, if_absent, event)?;
+        self.write(&record.bucket, &record.key, body, &etag, writer, event)?;
         self.s3.uploads.remove(upload);
         Ok(etag)
     }
@@ -293,9 +316,19 @@ impl World {
         self.s3.buckets.get_mut(bucket).ok_or_else(no_such_bucket)
     }
 
-    fn check_absent(&self, bucket: &str, key: &str, if_absent: bool) -> SimResult<()> {
+    fn check_absent(
+        &mut self,
+        bucket: &str,
+        key: &str,
+        if_absent: bool,
+        event_name: &'static str,
+    ) -> SimResult<()> {
         let exists = self.bucket(bucket)?.contains_key(key);
-        if if_absent && exists { Err(precondition_failed()) } else { Ok(()) }
+        if !if_absent || !exists {
+            return Ok(());
+        }
+        self.notice_write(bucket, key, Writer::Caller, event_name, true);
+        Err(precondition_failed())
     }
 
     /// Writes an object, whoever does it, and lets the trail notice.
@@ -316,7 +349,7 @@ impl World {
             storage_class: "STANDARD".to_owned(),
         };
         self.bucket_mut(bucket)?.insert(key.to_owned(), object);
-        self.notice_write(bucket, key, writer, event_name);
+        self.notice_write(bucket, key, writer, event_name, false);
         Ok(())
     }
 

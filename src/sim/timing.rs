@@ -68,6 +68,8 @@ pub struct Timing {
     pub cloudtrail: Span,
     /// From `EnableRule`/`DisableRule` to its effect.
     pub propagation: Span,
+    /// From a schedule's time to its firing: the Scheduler is exact to the minute.
+    pub scheduler: Span,
 }
 
 const fn seconds(count: u64) -> Duration {
@@ -75,7 +77,7 @@ const fn seconds(count: u64) -> Duration {
 }
 
 const fn minutes(count: u64) -> Duration {
-    Duration::from_secs(60 * count)
+    Duration::from_mins(count)
 }
 
 impl Timing {
@@ -100,7 +102,8 @@ impl Timing {
             job: minutes(35),
             bookmark_band: minutes(15),
             cloudtrail: Span::new(minutes(1), minutes(12)),
-            propagation: Span::new(Duration::ZERO, seconds(60)),
+            propagation: Span::new(Duration::ZERO, minutes(1)),
+            scheduler: Span::new(Duration::ZERO, minutes(1)),
         }
     }
 
@@ -122,10 +125,11 @@ impl Timing {
             copy: Duration::from_millis(500),
             workflow_start: Duration::from_millis(200),
             crawl: Duration::from_millis(800),
-            job: Duration::from_millis(1_000),
+            job: Duration::from_secs(1),
             bookmark_band: Duration::from_millis(400),
             cloudtrail: Span::new(Duration::from_millis(200), Duration::from_millis(800)),
             propagation: Span::new(Duration::ZERO, Duration::from_millis(200)),
+            scheduler: Span::new(Duration::ZERO, Duration::from_millis(500)),
         }
     }
 
@@ -152,6 +156,7 @@ impl Timing {
             bookmark_band: by(self.bookmark_band),
             cloudtrail: self.cloudtrail.scaled(factor),
             propagation: self.propagation.scaled(factor),
+            scheduler: self.scheduler.scaled(factor),
         }
     }
 }

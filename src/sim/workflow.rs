@@ -175,7 +175,7 @@ pub(super) struct Bookmark {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Workflows {
-    pub(super) workflows: BTreeMap<String, WorkflowRecord>,
+    pub(super) definitions: BTreeMap<String, WorkflowRecord>,
     pub(super) runs: BTreeMap<String, WorkflowRunRecord>,
     pub(super) crawlers: BTreeMap<String, CrawlerRecord>,
     /// Which run a crawler crawls for.
@@ -186,7 +186,13 @@ pub(super) struct Workflows {
 impl World {
     /// `glue:GetWorkflow`.
     pub fn workflow(&self, name: &str) -> SimResult<&WorkflowRecord> {
-        let workflow = self.workflows.workflows.get(name);
+        let workflow = self.workflows.definitions.get(name);
+        workflow.ok_or_else(|| entity_not_found(format!("Entity not found: workflow {name}")))
+    }
+
+    /// A workflow, to change what no operation of ours changes.
+    pub fn workflow_mut(&mut self, name: &str) -> SimResult<&mut WorkflowRecord> {
+        let workflow = self.workflows.definitions.get_mut(name);
         workflow.ok_or_else(|| entity_not_found(format!("Entity not found: workflow {name}")))
     }
 
@@ -271,7 +277,7 @@ impl World {
 
     /// `glue:GetJobRuns` without paging, newest first.
     pub fn job_runs(&self, job: &str) -> SimResult<Vec<JobRunRecord>> {
-        let workflows = self.workflows.workflows.values();
+        let workflows = self.workflows.definitions.values();
         if !workflows.flat_map(|workflow| &workflow.jobs).any(|known| known.name == job) {
             return Err(entity_not_found(format!("Job {job} not found")));
         }
@@ -353,7 +359,7 @@ impl World {
             error: busy.then(|| "exceeded its maximum allowed concurrent runs".to_owned()),
         };
         self.change_run(run, |each| {
-            each.job_runs.entry(job.name.clone()).or_default().push(record)
+            each.job_runs.entry(job.name.clone()).or_default().push(record);
         });
         let date = self.workflows.runs.get(run).and_then(date_of);
         let hangs = date.is_some_and(|date| self.script(date, |profile| profile.jobs_hang.take()));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::ecs::{Ecs, TaskStep};
 use super::events::Events;
@@ -70,6 +70,7 @@ pub struct World {
     pub(super) agenda: BTreeMap<(DateTime<Utc>, u64), Happening>,
     pub(super) agenda_entries: u64,
     pub(super) supplier: Option<NaiveTime>,
+    pub(super) usual_dump_bytes: usize,
     pub(super) s3: S3,
     pub(super) catalog: Catalog,
     pub(super) workflows: Workflows,
@@ -79,6 +80,7 @@ pub struct World {
     pub(super) events: Events,
     pub(super) logs: BTreeMap<String, BTreeMap<String, Vec<LogLine>>>,
     pub(super) calls: Vec<Call>,
+    pub(super) requests: u64,
     pub(super) record: Record,
     /// What everything is called.
     pub names: Names,
@@ -88,6 +90,8 @@ pub struct World {
     pub profiles: BTreeMap<NaiveDate, Profile>,
     /// What goes wrong between a caller and a service.
     pub faults: Faults,
+    /// How far AWS's clock is before the caller's.
+    pub clock_skew: TimeDelta,
 }
 
 impl World {
@@ -99,6 +103,7 @@ impl World {
             agenda: BTreeMap::new(),
             agenda_entries: 0,
             supplier: None,
+            usual_dump_bytes: 4096,
             s3: S3::default(),
             catalog: Catalog::default(),
             workflows: Workflows::default(),
@@ -108,11 +113,13 @@ impl World {
             events: Events::default(),
             logs: BTreeMap::new(),
             calls: Vec::new(),
+            requests: 0,
             record: Record::default(),
             names,
             timing,
             profiles: BTreeMap::new(),
             faults: Faults::new(seed.wrapping_add(1)),
+            clock_skew: TimeDelta::zero(),
         }
     }
 
@@ -193,15 +200,21 @@ impl World {
 
     /// To be called by a door once per request, before its effect: logs and counts it, and says what goes wrong.
     pub fn receive(&mut self, operation: &'static str, target: &str) -> Option<Fault> {
+        self.requests += 1;
         let fault = self.faults.next(operation);
         let target = target.to_owned();
         self.calls.push(Call { at: self.now, operation, target, fault });
         fault
     }
 
-    /// Every request so far.
+    /// Every request so far, or since [`World::forget_calls`].
     pub fn calls(&self) -> &[Call] {
         &self.calls
+    }
+
+    /// Empties the log of requests: a simulated year has millions. The counters stay.
+    pub fn forget_calls(&mut self) {
+        self.calls.clear();
     }
 
     pub(super) fn random_hex(&mut self, digits: usize) -> String {
@@ -219,6 +232,11 @@ impl Sim {
     /// A handle on this world.
     pub fn new(world: World) -> Self {
         Self { world: Arc::new(Mutex::new(world)) }
+    }
+
+    /// Lets everything happen that is due until then.
+    pub fn advance_to(&self, now: DateTime<Utc>) {
+        self.lock().advance_to(now);
     }
 
     /// The world itself. Never held across an await.

@@ -67,9 +67,10 @@ pub fn declared_dump_of(date: NaiveDate, size: u32) -> Body {
     Body::declared(Bytes::from(head), zeros, Bytes::from(tail))
 }
 
-/// What the supplier makes of a date, with about `size` bytes; `None` when it delivers nothing.
+/// What the supplier makes of a date, usually with about `usual_size` bytes; `None` when it delivers nothing.
 #[must_use]
-pub fn dump(kind: DumpKind, date: NaiveDate, size: usize) -> Option<Body> {
+pub fn dump(kind: DumpKind, date: NaiveDate, usual_size: usize) -> Option<Body> {
+    let size = size_of_day(date, usual_size);
     match kind {
         DumpKind::Whole | DumpKind::Late(_) => Some(dump_of(date, size).into()),
         DumpKind::Missing => None,
@@ -83,13 +84,12 @@ pub fn dump(kind: DumpKind, date: NaiveDate, size: usize) -> Option<Body> {
             Some(stored(&[(&sql_name(date), &half), ("liberator_extra.sql", &half)]).into())
         }
         DumpKind::Tiny => Some(Body::from("PK")),
-        DumpKind::CopyOf(other) => Some(dump_of(other, size_of_day(other, size)).into()),
+        DumpKind::CopyOf(other) => Some(dump_of(other, size_of_day(other, usual_size)).into()),
     }
 }
 
 /// A date's size: about the same every day, never quite.
-#[must_use]
-pub fn size_of_day(date: NaiveDate, size: usize) -> usize {
+fn size_of_day(date: NaiveDate, size: usize) -> usize {
     use chrono::Datelike;
     let wobble = usize::try_from(date.num_days_from_ce().unsigned_abs() % 17).unwrap_or(0);
     size + size * wobble / 200

@@ -52,12 +52,12 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_scaled_clock_passes_an_hour_in_a_second() {
+    #[test]
+    fn a_scaled_clock_passes_an_hour_in_a_second() {
         let base = DateTime::from_timestamp(1_654_041_600, 0).unwrap();
-        let clock = WireClock::scaled(base, 3600.0);
-        tokio::time::advance(Duration::from_secs(2)).await;
+        let since = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
+        let clock = WireClock::Scaled { base, since, factor: 3600.0 };
         let passed = clock.now().unwrap() - base;
-        assert!((passed - TimeDelta::hours(2)).num_seconds().abs() < 10, "{passed}");
+        assert!(passed >= TimeDelta::hours(2), "{passed}");
     }
 }

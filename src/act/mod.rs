@@ -1,0 +1,278 @@
+//! Carrying out: exactly one [`Step`], and no choices.
+//!
+//! Every effect is written to the ledger before it is asked for and after it is known. When
+//! an answer is lost nothing is guessed: the next look sees what there is. An append that
+//! finds itself behind does nothing else; the pass then decides again.
+//!
+//! What this layer never does: decide, wait, or repeat an effect.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::{ErrorClass, FailureReason, PassOutcome, RunOutcome, Stage};
+use crate::ledger::{Appended, Event, Ledger, LedgerError, Repeat, Run};
+use crate::plan::{Begin, EndRun, Step};
+use crate::platform::{Platform, PlatformError, TaskRequest, TaskStart};
+
+/// What carrying out a step came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Acted {
+    /// It was done.
+    Done(PassOutcome, String),
+    /// Others wrote first: nothing was done, decide again.
+    DecideAgain,
+    /// The service did not do it, or it is not known whether it did: look again.
+    Unanswered(PlatformError),
+}
+
+/// The hands of one pass.
+pub struct Actor<'a> {
+    /// Where effects are asked for.
+    pub platform: &'a Arc<dyn Platform>,
+    /// Where they are written down.
+    pub ledger: &'a mut Ledger,
+    /// The effective configuration's hash, for the audit.
+    pub config: &'a str,
+}
+
+impl Actor<'_> {
+    /// Carries out one step.
+    ///
+    /// # Errors
+    /// The ledger could not be written: nothing was asked for after that.
+    pub async fn act(&mut self, step: Step) -> Result<Acted, LedgerError> {
+        match step {
+            Step::Confirm { date } => {
+                Ok(Acted::Done(PassOutcome::Waiting, format!("{date} is looked at once more")))
+            }
+            Step::Begin(begin) => self.begin(*begin).await,
+            Step::TakeUp(begin) => {
+                let detail = format!("{} is taken up at {}", begin.run, begin.stage.label());
+                let started = run_started(&begin, self.config);
+                self.note(vec![started], PassOutcome::Started, detail).await
+            }
+            Step::Resubmit { run, task } => self.resubmit(run, task).await,
+            Step::NoteTask { run, task_arn } => {
+                let detail = format!("{run} goes on with task {task_arn}");
+                let event = Event::LoadSubmitted { run, task_arn };
+                self.note(vec![event], PassOutcome::Started, detail).await
+            }
+            Step::StopTask { run, cluster, task_arn, why, detail } => {
+                let event = Event::StopIntended {
+                    run,
+                    task_arn: task_arn.clone(),
+                    why,
+                    detail: detail.clone(),
+                };
+                self.stop_task(event, &cluster, &task_arn, detail).await
+            }
+            Step::EndStage { run, stage, next, detail } => {
+                let words = format!("{run}: {} is over: {detail}", stage.label());
+                let event = Event::StageEnded { run, stage, next, detail };
+                self.note(vec![event], PassOutcome::Started, words).await
+            }
+            Step::NoteWorkflow { run, workflow_run, ours } => {
+                let detail = format!("{run} goes on with workflow run {workflow_run}");
+                let event = Event::PublishFound { run, workflow_run, ours };
+                self.note(vec![event], PassOutcome::Started, detail).await
+            }
+            Step::StartWorkflow { run, workflow, properties } => {
+                self.start_workflow(run, workflow, properties).await
+            }
+            Step::EndRun(end) => self.end_run(*end).await,
+        }
+    }
+
+    async fn begin(&mut self, begin: Begin) -> Result<Acted, LedgerError> {
+        let Some(mut task) = begin.load.clone() else {
+            return Ok(Acted::DecideAgain);
+        };
+        (task.client_token, task.started_by) = names_of(&begin);
+        let run = begin.run.clone();
+        let intent = Event::LoadIntended { run: run.clone(), task: task.clone() };
+        let events = vec![run_started(&begin, self.config), intent];
+        if self.ledger.append(events).await? == Appended::Behind {
+            return Ok(Acted::DecideAgain);
+        }
+        if !self.ledger.clear_for_effect().await? {
+            return Ok(Acted::DecideAgain);
+        }
+        self.submit(run, &task).await
+    }
+
+    /// The same request again, token included: a task that exists already is only found again.
+    async fn resubmit(&mut self, run: String, task: TaskRequest) -> Result<Acted, LedgerError> {
+        self.ledger.refresh().await?;
+        let unanswered = |active: &Run| {
+            active.id == run && active.load.as_ref().is_some_and(|load| load.task_arn.is_none())
+        };
+        let ours = self.ledger.is_acting();
+        if !(ours && self.ledger.state().active_run().is_some_and(unanswered)) {
+            return Ok(Acted::DecideAgain);
+        }
+        self.submit(run, &task).await
+    }
+
+    async fn submit(&mut self, run: String, task: &TaskRequest) -> Result<Acted, LedgerError> {
+        match self.platform.run_task(task).await {
+            Ok(TaskStart::Started(task_arn)) => {
+                let detail = format!("{run}: task {task_arn} was started");
+                let event = Event::LoadSubmitted { run, task_arn };
+                self.note(vec![event], PassOutcome::Started, detail).await
+            }
+            Ok(TaskStart::Refused(why)) => {
+                let end = refused(run, FailureReason::NotStarted, format!("ECS refused: {why}"));
+                self.end_run(end).await
+            }
+            Err(error) => match final_reason(&error) {
+                Some(reason) => self.end_run(refused(run, reason, error.to_string())).await,
+                None => Ok(Acted::Unanswered(error)),
+            },
+        }
+    }
+
+    async fn stop_task(
+        &mut self,
+        intent: Event,
+        cluster: &str,
+        task_arn: &str,
+        detail: String,
+    ) -> Result<Acted, LedgerError> {
+        if self.ledger.append(vec![intent]).await? == Appended::Behind {
+            return Ok(Acted::DecideAgain);
+        }
+        match self.platform.stop_task(cluster, task_arn, &format!("gapmend: {detail}")).await {
+            Ok(()) => Ok(Acted::Done(PassOutcome::Started, format!("stopping our task: {detail}"))),
+            Err(error) => Ok(Acted::Unanswered(error)),
+        }
+    }
+
+    async fn start_workflow(
+        &mut self,
+        run: String,
+        workflow: String,
+        properties: std::collections::BTreeMap<String, String>,
+    ) -> Result<Acted, LedgerError> {
+        let intent = Event::PublishIntended {
+            run: run.clone(),
+            workflow: workflow.clone(),
+            properties: properties.clone(),
+        };
+        if self.ledger.append(vec![intent]).await? == Appended::Behind {
+            return Ok(Acted::DecideAgain);
+        }
+        if !self.ledger.clear_for_effect().await? {
+            return Ok(Acted::DecideAgain);
+        }
+        match self.platform.start_workflow_run(&workflow, &properties).await {
+            Ok(workflow_run) => {
+                let detail = format!("{run}: workflow {workflow} was started by us");
+                let event = Event::PublishFound { run, workflow_run, ours: true };
+                self.note(vec![event], PassOutcome::Started, detail).await
+            }
+            Err(error) => Ok(Acted::Unanswered(error)),
+        }
+    }
+
+    async fn end_run(&mut self, end: EndRun) -> Result<Acted, LedgerError> {
+        let outcome = match end.outcome {
+            RunOutcome::Succeeded => PassOutcome::Healed,
+            RunOutcome::Failed => PassOutcome::Error,
+            RunOutcome::Cancelled | RunOutcome::Void => PassOutcome::Waiting,
+        };
+        let words = format!("{} {}: {}", end.run, end.outcome.label(), end.detail);
+        let event = Event::RunEnded {
+            run: end.run,
+            outcome: end.outcome,
+            stage: end.stage,
+            reason: end.reason,
+            detail: end.detail,
+            log_tail: end.log_tail,
+            repeat: end.repeat,
+            tables_present: end.tables_present,
+        };
+        self.note(vec![event], outcome, words).await
+    }
+
+    /// Writes down what is known. Behind means that somebody else acts by now: decide again.
+    async fn note(
+        &mut self,
+        events: Vec<Event>,
+        outcome: PassOutcome,
+        detail: String,
+    ) -> Result<Acted, LedgerError> {
+        match self.ledger.append(events).await? {
+            Appended::Recorded(_) => Ok(Acted::Done(outcome, detail)),
+            Appended::Behind => Ok(Acted::DecideAgain),
+        }
+    }
+}
+
+/// A failure that a repetition of the same request would only meet again; `None` when the
+/// request may have been carried out, or may be soon.
+fn final_reason(error: &PlatformError) -> Option<FailureReason> {
+    match error.class {
+        ErrorClass::Denied => Some(FailureReason::Denied),
+        ErrorClass::NotFound | ErrorClass::Invalid | ErrorClass::Conflict => {
+            Some(FailureReason::NotStarted)
+        }
+        ErrorClass::Throttled
+        | ErrorClass::Server
+        | ErrorClass::Timeout
+        | ErrorClass::Transport => None,
+    }
+}
+
+fn refused(run: String, reason: FailureReason, detail: String) -> EndRun {
+    EndRun {
+        run,
+        outcome: RunOutcome::Failed,
+        stage: Stage::Load,
+        reason: Some(reason),
+        detail,
+        log_tail: Vec::new(),
+        repeat: Repeat::FromTheTop,
+        tables_present: None,
+    }
+}
+
+/// Our own token and name for a load: they say whose it is, and are never used again.
+fn names_of(begin: &Begin) -> (String, String) {
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    let nonce = &random[..8];
+    let (date, attempt) = (begin.candidate.date, begin.candidate.attempt);
+    let token = format!("gapmend-{date}-{attempt}-{random}");
+    let token = token[..token.len().min(CLIENT_TOKEN_CHARACTERS)].to_owned();
+    (token, format!("gapmend/{}-{nonce}", begin.run))
+}
+
+/// ECS takes no longer client token.
+const CLIENT_TOKEN_CHARACTERS: usize = 64;
+
+fn run_started(begin: &Begin, config: &str) -> Event {
+    Event::RunStarted {
+        run: begin.run.clone(),
+        dataset: dataset_of(&begin.run),
+        date: begin.candidate.date,
+        attempt: begin.candidate.attempt,
+        stage: begin.stage,
+        dump: Some(begin.candidate.dump.clone()),
+        asked: begin.candidate.asked.clone(),
+        permitted_by: begin.candidate.permitted_by.clone(),
+        tables_expected: begin.tables_expected,
+        config: config.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        preflight_at: begin.preflight_at,
+    }
+}
+
+fn dataset_of(run: &str) -> String {
+    run.split('/').next().unwrap_or(run).to_owned()
+}
+
+/// How long a recorded stage took.
+#[must_use]
+pub fn seconds_between(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
+    (to - from).as_seconds_f64()
+}

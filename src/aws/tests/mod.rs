@@ -1,0 +1,6 @@
+//! What the adapters really send, and what they make of answers that no emulator gives.
+
+mod objects;
+mod pipeline;
+mod tasks;
+mod traffic;

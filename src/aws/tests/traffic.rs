@@ -1,0 +1,301 @@
+//! Pages, repetitions, denials: what holds for every service.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use chrono::TimeDelta;
+use serde_json::json;
+
+use crate::aws::canned::{Attempts, Bench, Canned, Reply, StillClock, platform_at, settings};
+use crate::aws::{AwsPlatform, OPERATIONS, sdk_config};
+use crate::domain::ErrorClass;
+use crate::platform::{Listing, PartitionQuery, Platform};
+
+fn everything() -> PartitionQuery {
+    PartitionQuery {
+        database: "raw".into(),
+        table: "liberator_pcn".into(),
+        expression: None,
+        at_most: None,
+    }
+}
+
+#[test]
+fn operations_are_named_once_and_by_service() {
+    let names: std::collections::BTreeSet<_> = OPERATIONS.iter().collect();
+    assert_eq!(names.len(), OPERATIONS.len());
+    assert!(OPERATIONS.iter().all(|name| name.split(':').count() == 2));
+}
+
+#[tokio::test]
+async fn an_empty_page_with_a_token_is_read_on() {
+    let bench = Bench::with([
+        Reply::ok(r#"{"TableList":[{"Name":"a"}],"NextToken":"one"}"#),
+        Reply::ok(r#"{"TableList":[],"NextToken":"two"}"#),
+        Reply::ok(r#"{"TableList":[{"Name":"b","PartitionKeys":[{"Name":"import_date","Type":"string"}]}]}"#),
+    ])
+    .await;
+    let tables = bench.aws.tables("raw").await.unwrap();
+    assert_eq!(tables.iter().map(|table| table.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(tables[1].partition_keys, [("import_date".to_owned(), "string".to_owned())]);
+    let tokens: Vec<_> =
+        bench.server.requests().iter().map(|request| request.json()["NextToken"].clone()).collect();
+    assert_eq!(tokens, [json!(null), json!("one"), json!("two")]);
+}
+
+#[tokio::test]
+async fn a_repeated_token_is_an_error_and_never_a_short_list() {
+    let page = r#"{"Partitions":[{"Values":["20260101"]}],"NextToken":"same"}"#;
+    let bench = Bench::with([Reply::ok(page), Reply::ok(page)]).await;
+    let error = bench.aws.partitions(&everything(), &mut |_| ()).await.unwrap_err();
+    assert_eq!((error.class, error.message.as_str()), (ErrorClass::Server, "repeated page token"));
+    let first = bench.server.requests()[0].json();
+    assert_eq!((&first["ExcludeColumnSchema"], &first["MaxResults"]), (&json!(true), &json!(1000)));
+}
+
+#[tokio::test]
+async fn no_more_partitions_are_asked_for_than_wanted() {
+    let page = r#"{"Partitions":[{"Values":["1"]},{"Values":["2"]}],"NextToken":"more"}"#;
+    let bench = Bench::with([Reply::ok(page)]).await;
+    let query = PartitionQuery { at_most: Some(2), ..everything() };
+    let mut seen = 0;
+    bench.aws.partitions(&query, &mut |page| seen += page.len()).await.unwrap();
+    assert_eq!((seen, bench.asked().len()), (2, 1));
+    assert_eq!(bench.server.requests()[0].json()["MaxResults"], json!(2));
+}
+
+#[tokio::test]
+async fn a_truncated_listing_without_a_token_is_an_error() {
+    let bench = Bench::with([Reply::ok(
+        "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+    )])
+    .await;
+    let listing = Listing { bucket: "landing".into(), ..Listing::default() };
+    let error = bench.aws.list_objects(&listing, &mut |_| ()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Server);
+    let request = &bench.server.requests()[0];
+    assert_eq!(request.header("x-amz-expected-bucket-owner"), "111122223333");
+    assert!(request.line.starts_with("GET /landing"), "{}", request.line);
+}
+
+#[tokio::test]
+async fn snapshots_are_followed_by_their_marker() {
+    let page = |id: &str, marker: &str| {
+        Reply::ok(format!(
+            "<DescribeDBSnapshotsResponse><DescribeDBSnapshotsResult>{marker}<DBSnapshots>\
+             <DBSnapshot><DBSnapshotIdentifier>{id}</DBSnapshotIdentifier><DBSnapshotArn>arn:{id}\
+             </DBSnapshotArn><Status>available</Status><PercentProgress>100</PercentProgress>\
+             </DBSnapshot></DBSnapshots></DescribeDBSnapshotsResult></DescribeDBSnapshotsResponse>"
+        ))
+    };
+    let bench = Bench::with([page("s-1", "<Marker>m-1</Marker>"), page("s-2", "")]).await;
+    let snapshots = bench.aws.snapshots("loader").await.unwrap();
+    assert_eq!(snapshots.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["s-1", "s-2"]);
+    assert!(bench.server.requests()[1].body.contains("Marker=m-1"));
+}
+
+#[tokio::test]
+async fn a_read_outlasts_throttling_server_errors_and_broken_connections() {
+    let bench = Bench::with([
+        Reply::error(400, "ThrottlingException", "Rate exceeded"),
+        Reply::error(500, "InternalServiceException", "oops"),
+        Reply::HangUp,
+        Reply::BreakOff { body: r#"{"TableList":[{"Name":"a"}]}"#.into() },
+        Reply::status(503, "<html>not JSON</html>"),
+        Reply::ok(r#"{"TableList":[{"Name":"a"}]}"#),
+    ])
+    .await;
+    assert_eq!(bench.aws.tables("raw").await.unwrap().len(), 1);
+    assert_eq!(bench.results(), ["throttled", "server", "transport", "transport", "server", "ok"]);
+    assert_eq!(bench.clock.waits.lock().unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn a_read_gives_up_after_eight_attempts() {
+    let failures = (0..9).map(|_| Reply::error(500, "InternalServiceException", "oops"));
+    let bench = Bench::with(failures).await;
+    let error = bench.aws.tables("raw").await.unwrap_err();
+    assert_eq!((error.operation, error.class), ("glue:GetTables", ErrorClass::Server));
+    assert_eq!(bench.asked().len(), 8);
+}
+
+#[tokio::test]
+async fn what_cannot_change_is_not_asked_again() {
+    let bench =
+        Bench::with([Reply::error(400, "EntityNotFoundException", "Database raw not found.")])
+            .await;
+    let error = bench.aws.tables("raw").await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::NotFound);
+    assert_eq!(error.message, "Database raw not found.");
+    assert_eq!(bench.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_workflow_start_whose_answer_is_lost_is_sent_exactly_once() {
+    for reply in [
+        Reply::HangUp,
+        Reply::error(500, "InternalServiceException", "oops"),
+        Reply::BreakOff { body: r#"{"RunId":"wr_1"}"#.into() },
+    ] {
+        let bench = Bench::with([reply, Reply::ok(r#"{"RunId":"wr_2"}"#)]).await;
+        let error = bench.aws.start_workflow_run("backdated", &BTreeMap::new()).await.unwrap_err();
+        assert!(error.class.effect_unknown(), "{error}");
+        assert_eq!(bench.asked(), ["StartWorkflowRun"]);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_in_time_leaves_the_effect_unknown() {
+    let late = || Reply::Late { after: Duration::from_secs(2), body: r#"{"RunId":"wr_1"}"#.into() };
+    let bench = Bench::with_patience(Duration::from_millis(20), [late(), late()]).await;
+    let error = bench.aws.start_workflow_run("backdated", &BTreeMap::new()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Timeout, "{error}");
+    assert_eq!(bench.results(), ["timeout"]);
+}
+
+#[tokio::test]
+async fn a_throttled_workflow_start_is_sent_again() {
+    let bench = Bench::with([
+        Reply::error(400, "ThrottlingException", "Rate exceeded"),
+        Reply::ok(r#"{"RunId":"wr_1"}"#),
+    ])
+    .await;
+    let properties = BTreeMap::from([("import_date".to_owned(), "20220601".to_owned())]);
+    let id = bench.aws.start_workflow_run("backdated", &properties).await.unwrap();
+    assert_eq!(id, "wr_1");
+    assert_eq!(bench.asked().len(), 2);
+    assert_eq!(
+        bench.server.requests()[1].json(),
+        json!({"Name": "backdated", "RunProperties": {"import_date": "20220601"}})
+    );
+}
+
+#[tokio::test]
+async fn a_workflow_start_that_never_reached_anybody_is_sent_again() {
+    let nobody = Canned::with([]).await.url();
+    let clock = Arc::new(StillClock::default());
+    let attempts = Arc::new(Attempts::default());
+    let aws = platform_at(&nobody, clock, attempts.clone(), |shared| shared).await;
+    let error = aws.start_workflow_run("backdated", &BTreeMap::new()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Transport);
+    assert_eq!(attempts.0.lock().unwrap().len(), 8, "{error}");
+}
+
+#[tokio::test]
+async fn a_rule_is_switched_through_collisions_and_lost_answers() {
+    let bench = Bench::with([
+        Reply::error(400, "ConcurrentModificationException", "There is concurrent modification"),
+        Reply::HangUp,
+        Reply::ok(""),
+        Reply::ok(""),
+    ])
+    .await;
+    bench.aws.enable_rule("live", "default").await.unwrap();
+    bench.aws.disable_rule("live", "default").await.unwrap();
+    assert_eq!(bench.asked(), ["EnableRule", "EnableRule", "EnableRule", "DisableRule"]);
+    assert_eq!(bench.results(), ["conflict", "transport", "ok", "ok"]);
+    assert_eq!(
+        bench.server.requests()[3].json(),
+        json!({"Name": "live", "EventBusName": "default"})
+    );
+}
+
+#[tokio::test]
+async fn denials_are_told_apart_and_leak_no_signed_headers() {
+    let canonical = "The request signature we calculated does not match. The Canonical String for \
+                     this request should have been 'x-amz-security-token:SECRET'";
+    let bench = Bench::with([
+        Reply::error(400, "AccessDeniedException", "User: me is not authorized"),
+        Reply::error(400, "ExpiredTokenException", "The security token is expired"),
+        Reply::error(403, "InvalidSignatureException", canonical),
+        Reply::status(403, ""),
+    ])
+    .await;
+    let mut messages = Vec::new();
+    for _ in 0..4 {
+        let error = bench.aws.tables("raw").await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Denied, "{error}");
+        messages.push(error.message);
+    }
+    assert_eq!(messages[0], "User: me is not authorized");
+    assert!(messages[1].contains("an unattended process needs a role"), "{}", messages[1]);
+    assert!(!messages[2].contains("SECRET"), "{}", messages[2]);
+    assert_eq!(messages[3], "status 403 without an error code");
+}
+
+#[tokio::test]
+async fn a_wrong_clock_of_ours_is_made_up_for() {
+    let bench = Bench::with([
+        Reply::error(403, "RequestTimeTooSkewed", "The difference is too large.")
+            .with_header("Date", "Sun, 01 Mar 2026 12:00:00 GMT"),
+        Reply::ok(r#"{"TableList":[]}"#),
+    ])
+    .await;
+    bench.aws.tables("raw").await.unwrap();
+    let second = &bench.server.requests()[1];
+    assert!(second.header("x-amz-date").starts_with("20260301T12"), "{second:?}");
+}
+
+#[tokio::test]
+async fn an_absence_is_only_believed_when_the_service_names_it() {
+    let bench = Bench::with([
+        Reply::status(404, "<html>a proxy</html>"),
+        Reply::error(404, "UnknownOperationException", "?"),
+        Reply::status(404, ""),
+    ])
+    .await;
+    for _ in 0..2 {
+        let error = bench.aws.dead_man("gapmend", "switch").await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Invalid, "{error}");
+    }
+    assert!(bench.aws.get_object("ledger", "log/1.json").await.is_err());
+}
+
+#[derive(Debug)]
+struct NoKeys;
+
+impl ProvideCredentials for NoKeys {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("nothing found")))
+    }
+}
+
+#[tokio::test]
+async fn without_credentials_nothing_is_sent_and_the_error_says_what_to_do() {
+    let server = Canned::with([]).await;
+    let settings = settings(&server.url());
+    let shared = sdk_config(&settings)
+        .await
+        .into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(NoKeys))
+        .build();
+    let clock = Arc::new(StillClock::default());
+    let aws = AwsPlatform::over(&shared, &settings, clock, Arc::new(Attempts::default()));
+    let error = aws.caller().await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Denied, "{error}");
+    assert!(error.message.contains("nothing found"), "{error}");
+    assert!(error.message.contains("AWS_PROFILE"), "{error}");
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_clock_is_compared_with_the_answers_date() {
+    let identity = "<GetCallerIdentityResponse><GetCallerIdentityResult>\
+                    <Arn>arn:aws:sts::111122223333:assumed-role/gapmend/x</Arn><UserId>u</UserId>\
+                    <Account>111122223333</Account></GetCallerIdentityResult>\
+                    </GetCallerIdentityResponse>";
+    let bench =
+        Bench::with([Reply::ok(identity).with_header("Date", "Sun, 01 Mar 2026 12:01:30 GMT")])
+            .await;
+    let caller = bench.aws.caller().await.unwrap();
+    assert_eq!(caller.account, "111122223333");
+    assert_eq!(caller.clock_skew, Some(TimeDelta::seconds(90)));
+    let request = &bench.server.requests()[0];
+    assert!(request.header("user-agent").contains("app/gapmend"), "{request:?}");
+}

@@ -1,0 +1,642 @@
+//! The pass: look, plan, at most one step, record. Start-up, the nightly scan, a request and
+//! a retry are all this one function; nothing else in gapmend has an effect.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Duration, NaiveDate, Utc};
+use tokio::sync::watch;
+
+use super::report::{ConfigReport, DatasetReport, Happening, Recorder, Report};
+use super::slots;
+use crate::act::{Acted, Actor, seconds_between};
+use crate::config::{DatasetSettings, Settings};
+use crate::domain::{
+    Blindness, DateStatus, ErrorClass, PassOutcome, RuleState, RunOutcome, Seen, Stage,
+    TriggerState,
+};
+use crate::ledger::{Appended, Event, Ledger, LedgerError, Request, Run, ScanCause, ScanRecord};
+use crate::observe::{self, Observation, Scan, ScanScope, Watch, ZipMemory};
+use crate::plan::{self, Candidate, Census, Night, Plan, Rest, Step};
+use crate::platform::World;
+
+/// A blind scan is made again after so long, and not oftener.
+const BLIND_RETRY_MINUTES: i64 = 5;
+/// A fact is written against so many faster writers at most.
+const APPEND_TRIES: usize = 16;
+
+/// Everything that passes need; one process has one.
+pub struct Engine {
+    pub(super) world: World,
+    pub(super) ledger: Ledger,
+    pub(super) settings: Arc<Settings>,
+    recorder: Arc<dyn Recorder>,
+    memory: ZipMemory,
+    datasets: BTreeMap<String, DatasetMemory>,
+    pub(super) errand: Errand,
+    started_at: DateTime<Utc>,
+    config: ConfigReport,
+    report: watch::Sender<Arc<Report>>,
+}
+
+/// What a `heal` in the foreground was asked for; the daemon has none.
+#[derive(Clone, Debug, Default)]
+pub struct Errand {
+    /// Only these dates.
+    pub only: Option<BTreeSet<NaiveDate>>,
+    /// At most so many runs, counted from the start.
+    pub max_runs: Option<u32>,
+}
+
+/// What is kept in memory of a dataset between passes: nothing that a restart would miss.
+#[derive(Default)]
+struct DatasetMemory {
+    scan: Option<Seen<Scan>>,
+    scan_tried_at: Option<DateTime<Utc>>,
+    disabled_since: Option<DateTime<Utc>>,
+    view: Option<View>,
+}
+
+/// The last pass, for the report.
+struct View {
+    census: Option<Arc<Census>>,
+    queue: Vec<Candidate>,
+    rest: Option<Rest>,
+    watch: Watch,
+    last_pass: (DateTime<Utc>, PassOutcome, String),
+}
+
+/// How a pass ended.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    /// How.
+    pub outcome: PassOutcome,
+    /// Why, in words.
+    pub detail: String,
+    /// Why nothing was done, when nothing was.
+    pub rest: Option<Rest>,
+    /// When the next one is due at the latest.
+    pub wake_at: DateTime<Utc>,
+}
+
+impl Engine {
+    /// An engine over an opened ledger.
+    pub fn new(
+        world: World,
+        ledger: Ledger,
+        settings: Arc<Settings>,
+        recorder: Arc<dyn Recorder>,
+        errand: Errand,
+    ) -> Self {
+        let now = world.now();
+        let config = ConfigReport { ok: true, read_at: now, problem: None };
+        let first = Report {
+            started_at: now,
+            last_tick_at: now,
+            acting: false,
+            not_acting: Some("starting".to_owned()),
+            next_scan_at: None,
+            ledger: Arc::new(ledger.state().clone()),
+            datasets: BTreeMap::new(),
+            config: config.clone(),
+        };
+        let (report, _) = watch::channel(Arc::new(first));
+        Self {
+            world,
+            ledger,
+            settings,
+            recorder,
+            memory: ZipMemory::default(),
+            datasets: BTreeMap::new(),
+            errand,
+            started_at: now,
+            config,
+            report,
+        }
+    }
+
+    /// The last report, and every later one.
+    pub fn reports(&self) -> watch::Receiver<Arc<Report>> {
+        self.report.subscribe()
+    }
+
+    /// What the ledger adds up to.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Takes over new settings after a reload; what was seen under the old ones is forgotten.
+    pub fn reconfigure(&mut self, settings: Arc<Settings>) {
+        self.config = ConfigReport { ok: true, read_at: self.world.now(), problem: None };
+        self.datasets.retain(|name, _| settings.datasets.contains_key(name));
+        for memory in self.datasets.values_mut() {
+            memory.scan = None;
+            memory.scan_tried_at = None;
+        }
+        self.settings = settings;
+    }
+
+    /// Lets the next pass scan at once although the last scan was blind.
+    pub(super) fn forget_blind_scan(&mut self, name: &str) {
+        if let Some(memory) = self.datasets.get_mut(name)
+            && matches!(memory.scan, Some(Seen::Blind(_)))
+        {
+            memory.scan = None;
+        }
+    }
+
+    /// Says that a new configuration is bad; the old one stays.
+    pub fn refuse_config(&mut self, problem: String) {
+        self.config.ok = false;
+        self.config.problem = Some(problem);
+    }
+
+    /// The datasets in the order in which they may start: whoever ran longest ago comes first,
+    /// and the one with a run in progress before all.
+    #[must_use]
+    pub fn turn_order(&self) -> Vec<String> {
+        let state = self.ledger.state();
+        let active = state.active_run().map(|run| run.dataset.clone());
+        let last_run = |name: &String| {
+            state.runs.iter().rev().find(|run| run.dataset == *name).map(|run| run.started_at)
+        };
+        let mut names: Vec<String> = self.settings.datasets.keys().cloned().collect();
+        names.sort_by_key(|name| (active.as_ref() != Some(name), last_run(name)));
+        names
+    }
+
+    /// One pass over one dataset.
+    pub async fn pass(&mut self, name: &str) -> Pass {
+        let pass = match self.try_pass(name).await {
+            Ok(pass) => pass,
+            Err(error) => self.ledger_failed(&error),
+        };
+        tracing::info!(
+            dataset = name,
+            outcome = pass.outcome.label(),
+            rest = pass.rest.as_ref().map(Rest::label),
+            wake_at = %pass.wake_at.format("%Y-%m-%dT%H:%M:%SZ"),
+            "{}",
+            pass.detail
+        );
+        self.publish_report();
+        pass
+    }
+
+    async fn try_pass(&mut self, name: &str) -> Result<Pass, LedgerError> {
+        self.ledger.refresh().await?;
+        let Some(dataset) = self.settings.datasets.get(name).cloned() else {
+            return Ok(self.idle_pass("the dataset is no longer in the configuration"));
+        };
+        let now = self.world.now();
+        let scanned = self.scan_if_due(&dataset, now).await?;
+        let active = self.active_run_of(name).cloned();
+        let watch = observe::watch(&self.world, &dataset, active.as_ref()).await;
+        let scan = self.take_scan(name);
+        let mut seen = Observation { scan, watch, confirmed: None };
+        let mut plan = self.plan(&dataset, &seen);
+        if let Ok(Step::Confirm { date }) = plan.step {
+            self.look_closer(&dataset, &mut seen, date).await;
+            plan = self.plan(&dataset, &seen);
+        }
+        let pass = self.carry_out(&dataset, &plan).await?;
+        self.note_pass(name, scanned, &pass).await?;
+        self.keep(name, seen, plan, &pass);
+        Ok(pass)
+    }
+
+    fn plan(&self, dataset: &DatasetSettings, seen: &Observation) -> Plan {
+        let now = self.world.now();
+        plan::plan(self.ledger.state(), seen, dataset, &self.night(now), now)
+    }
+
+    async fn look_closer(
+        &mut self,
+        dataset: &DatasetSettings,
+        seen: &mut Observation,
+        date: NaiveDate,
+    ) {
+        let neighbours = seen.scan.known().map(|scan| &scan.landing);
+        let in_flight = self.settings.aws.max_in_flight;
+        let look =
+            observe::confirm(&self.world, dataset, &self.memory, neighbours, date, in_flight).await;
+        if let (Seen::Known(scan), Seen::Known(look)) = (&mut seen.scan, &look) {
+            scan.absorb(look);
+        }
+        seen.confirmed = Some(look);
+    }
+
+    async fn carry_out(
+        &mut self,
+        dataset: &DatasetSettings,
+        plan: &Plan,
+    ) -> Result<Pass, LedgerError> {
+        let step = match &plan.step {
+            Err(rest) => {
+                return Ok(Pass {
+                    outcome: rest.outcome(),
+                    detail: rest.to_string(),
+                    rest: Some(rest.clone()),
+                    wake_at: plan.wake_at,
+                });
+            }
+            Ok(step) => step.clone(),
+        };
+        if !self.ledger.is_acting() {
+            return Ok(self.idle_pass("this process does not act"));
+        }
+        let before = self.ledger.state().active_run().cloned();
+        let config = self.settings.hash.clone();
+        let mut actor =
+            Actor { platform: &self.world.platform, ledger: &mut self.ledger, config: &config };
+        let acted = actor.act(step).await?;
+        self.record_run_changes(dataset, before.as_ref());
+        let now = self.world.now();
+        let poll = Duration::from_std(dataset.load.poll).unwrap_or_default();
+        Ok(match acted {
+            Acted::Done(outcome, detail) => Pass { outcome, detail, rest: None, wake_at: now },
+            Acted::DecideAgain => Pass {
+                outcome: PassOutcome::Waiting,
+                detail: "another process wrote first; deciding again".to_owned(),
+                rest: None,
+                wake_at: now,
+            },
+            Acted::Unanswered(error) => Pass {
+                outcome: PassOutcome::Error,
+                detail: error.to_string(),
+                rest: None,
+                wake_at: now + poll,
+            },
+        })
+    }
+
+    // ---- scanning --------------------------------------------------------------------
+
+    /// Scans when a slot is due, at start-up, on request, and again after a blind look.
+    async fn scan_if_due(
+        &mut self,
+        dataset: &DatasetSettings,
+        now: DateTime<Utc>,
+    ) -> Result<bool, LedgerError> {
+        let name = &dataset.name;
+        if self.active_run_of(name).is_some_and(|run| run.stage <= Stage::Load) {
+            return Ok(false); // a load is watched at every poll; the scan waits for its end
+        }
+        let remembered = self.ledger.state().datasets.get(name);
+        let last_slot = remembered.and_then(|state| state.last_slot);
+        let requests: Vec<(u64, Request)> = remembered
+            .into_iter()
+            .flat_map(|state| &state.pending)
+            .filter(|(_, (request, _))| matches!(request, Request::Scan | Request::Heal { .. }))
+            .map(|(seq, (request, _))| (*seq, request.clone()))
+            .collect();
+        let due = slots::due(&self.settings.schedule, last_slot, now);
+        let memory = self.datasets.entry(name.clone()).or_default();
+        let blind = matches!(memory.scan, Some(Seen::Blind(_)));
+        let tried = memory.scan_tried_at.map(|at| now - at);
+        let retry = Duration::minutes(BLIND_RETRY_MINUTES);
+        let resting = blind && tried.is_some_and(|age| age >= Duration::zero() && age < retry);
+        let cause = match (&memory.scan, due) {
+            _ if !requests.is_empty() => ScanCause::Request,
+            (Some(_), _) if resting => return Ok(false),
+            (Some(_), Some(_)) => ScanCause::Slot,
+            (None | Some(Seen::Blind(_)), _) => ScanCause::StartUp,
+            (Some(Seen::Known(_)), None) => return Ok(false),
+        };
+        self.scan(dataset, cause, due).await?;
+        self.answer_scans(name, &requests).await?;
+        Ok(true)
+    }
+
+    async fn scan(
+        &mut self,
+        dataset: &DatasetSettings,
+        cause: ScanCause,
+        due: Option<(slots::Slot, u32)>,
+    ) -> Result<(), LedgerError> {
+        let began = self.world.now();
+        let scope = self.scan_scope(dataset);
+        let scan = observe::scan(&self.world, dataset, &self.memory, &scope).await;
+        let seconds = seconds_between(began, self.world.now());
+        let clear = scan.known().is_some();
+        let dataset_name = dataset.name.clone();
+        self.recorder.record(&Happening::Scanned { dataset: dataset_name.clone(), clear, seconds });
+        let missed = due.map_or(0, |(_, missed)| missed);
+        if missed > 0 {
+            tracing::warn!(dataset = dataset_name, missed, "slots of the schedule were missed");
+            let happening = Happening::SlotsMissed { dataset: dataset_name.clone(), slots: missed };
+            self.recorder.record(&happening);
+        }
+        let slot = due.map(|(slot, _)| slot.date);
+        let record =
+            self.scan_record(dataset, &scan, &ScanHead { cause, slot, missed_slots: missed });
+        let memory = self.datasets.entry(dataset_name.clone()).or_default();
+        memory.scan = Some(scan);
+        memory.scan_tried_at = Some(began);
+        if self.ledger.is_acting() {
+            self.write(vec![Event::Scanned { dataset: dataset_name, scan: record }]).await?;
+        }
+        Ok(())
+    }
+
+    fn scan_scope(&self, dataset: &DatasetSettings) -> ScanScope {
+        let state = self.ledger.state().datasets.get(&dataset.name);
+        let asked = state.into_iter().flat_map(|state| state.asked.keys().copied());
+        let errand = self.errand.only.iter().flatten().copied();
+        ScanScope {
+            asked: asked.chain(errand).collect(),
+            last: state
+                .and_then(|state| state.last_scan.as_ref())
+                .map(|(_, record)| record.clone())
+                .filter(|record| record.config == self.settings.hash),
+            in_flight: self.settings.aws.max_in_flight,
+        }
+    }
+
+    fn scan_record(
+        &self,
+        dataset: &DatasetSettings,
+        scan: &Seen<Scan>,
+        head: &ScanHead,
+    ) -> ScanRecord {
+        let now = self.world.now();
+        let mut record = ScanRecord {
+            cause: head.cause,
+            slot: head.slot,
+            missed_slots: head.missed_slots,
+            counts: BTreeMap::new(),
+            whole_through: None,
+            available: Vec::new(),
+            queue: Vec::new(),
+            tables: 0,
+            partitions: 0,
+            config: self.settings.hash.clone(),
+            blind: scan.blindness().iter().map(ToString::to_string).collect(),
+        };
+        let Some(known) = scan.known() else { return record };
+        let watch =
+            Watch { at: now, rule: None, tasks: Seen::Known(Vec::new()), traffic: None, run: None };
+        let seen = Observation { scan: Seen::Known(known.clone()), watch, confirmed: None };
+        let plan = plan::plan(self.ledger.state(), &seen, dataset, &self.night(now), now);
+        let Some(census) = plan.census else { return record };
+        record.counts = census
+            .counts()
+            .into_iter()
+            .map(|(status, count)| (status.label().to_owned(), count))
+            .collect();
+        record.whole_through = census.whole_through;
+        record.available = self.ever_available(dataset, &census);
+        record.queue = plan.queue.iter().map(|candidate| candidate.date).collect();
+        record.tables = u32::try_from(known.coverage.tables.len()).unwrap_or(u32::MAX);
+        record.partitions = observe::count_partitions(&known.coverage);
+        record
+    }
+
+    /// Dates that any scan saw available, in ranges: once available, a date can only regress.
+    fn ever_available(&self, dataset: &DatasetSettings, census: &Census) -> Vec<String> {
+        let state = self.ledger.state().datasets.get(&dataset.name);
+        let before = state.and_then(|state| state.last_scan.as_ref());
+        let before = before.into_iter().flat_map(|(_, record)| &record.available);
+        let mut dates: BTreeSet<NaiveDate> = before
+            .filter_map(|span| span.parse::<crate::domain::DateSpan>().ok())
+            .flat_map(crate::domain::DateSpan::days)
+            .collect();
+        let now = census.dates.iter().filter(|verdict| verdict.status == DateStatus::Available);
+        dates.extend(now.map(|verdict| verdict.date));
+        let next_day = |a: NaiveDate, b: NaiveDate| a.succ_opt() == Some(b);
+        let spans = crate::domain::partition_date::fold_ranges(dates, next_day);
+        spans.iter().map(ToString::to_string).collect()
+    }
+
+    async fn answer_scans(
+        &mut self,
+        name: &str,
+        requests: &[(u64, Request)],
+    ) -> Result<(), LedgerError> {
+        if requests.is_empty() || !self.ledger.is_acting() {
+            return Ok(());
+        }
+        let done = requests.iter().map(|(seq, _)| Event::RequestDone {
+            dataset: name.to_owned(),
+            seq: *seq,
+            answer: "scanned".to_owned(),
+        });
+        self.write(done.collect()).await
+    }
+
+    /// The scan of the dataset, taken out of memory for the length of a pass.
+    fn take_scan(&mut self, name: &str) -> Seen<Scan> {
+        let memory = self.datasets.entry(name.to_owned()).or_default();
+        memory.scan.take().unwrap_or_else(|| {
+            Seen::Blind(vec![Blindness {
+                what: "the dates".to_owned(),
+                why: "no scan was made yet: a load is in progress".to_owned(),
+                class: ErrorClass::Conflict,
+            }])
+        })
+    }
+
+    // ---- remembering -----------------------------------------------------------------
+
+    fn keep(&mut self, name: &str, seen: Observation, plan: Plan, pass: &Pass) {
+        let now = self.world.now();
+        let memory = self.datasets.entry(name.to_owned()).or_default();
+        let never_tried = memory.scan_tried_at.is_none();
+        memory.scan = if never_tried { None } else { Some(seen.scan) };
+        let disabled = match seen.watch.rule.as_ref().map(|rule| rule.known()) {
+            Some(Some(rule)) => Some(rule.state == RuleState::Disabled),
+            Some(None) | None => None,
+        };
+        match disabled {
+            Some(true) => {
+                memory.disabled_since.get_or_insert(now);
+            }
+            Some(false) => memory.disabled_since = None,
+            None => {}
+        }
+        memory.view = Some(View {
+            census: plan.census.map(Arc::new),
+            queue: plan.queue,
+            rest: pass.rest.clone(),
+            watch: seen.watch,
+            last_pass: (now, pass.outcome, pass.detail.clone()),
+        });
+    }
+
+    /// Writes down a pass that has news: after a scan, and when the reason for resting changed.
+    async fn note_pass(
+        &mut self,
+        name: &str,
+        scanned: bool,
+        pass: &Pass,
+    ) -> Result<(), LedgerError> {
+        if !self.ledger.is_acting() || pass.outcome == PassOutcome::Started {
+            return Ok(());
+        }
+        let last = self.ledger.state().datasets.get(name).and_then(|state| state.passes.last());
+        let in_progress = matches!(pass.rest, Some(Rest::InProgress { .. }));
+        let same = last.is_some_and(|last| {
+            last.outcome == pass.outcome && (last.detail == pass.detail || in_progress)
+        });
+        if same && !scanned {
+            return Ok(());
+        }
+        let event = Event::Passed {
+            dataset: name.to_owned(),
+            outcome: pass.outcome,
+            detail: pass.detail.clone(),
+        };
+        self.write(vec![event]).await
+    }
+
+    /// Writes facts, which need no new decision when others wrote first.
+    pub(super) async fn write(&mut self, events: Vec<Event>) -> Result<(), LedgerError> {
+        for _ in 0..APPEND_TRIES {
+            if let Appended::Recorded(_) = self.ledger.append(events.clone()).await? {
+                return Ok(());
+            }
+        }
+        Ok(()) // courtesy entries only: the next pass says it again
+    }
+
+    fn record_run_changes(&self, dataset: &DatasetSettings, before: Option<&Run>) {
+        let state = self.ledger.state();
+        let Some(run) = state.runs.iter().rev().find(|run| run.dataset == dataset.name) else {
+            return;
+        };
+        let known = before.filter(|before| before.id == run.id);
+        if known.is_none() {
+            self.recorder.record(&Happening::RunStarted { dataset: dataset.name.clone() });
+        }
+        let stages_known = known.map_or(0, |before| before.stages.len());
+        for record in run.stages.iter().skip(stages_known) {
+            self.recorder.record(&Happening::StageEnded {
+                dataset: dataset.name.clone(),
+                stage: record.stage,
+                seconds: seconds_between(record.started_at, record.ended_at),
+            });
+        }
+        let ended_now = known.is_none_or(Run::is_active);
+        if let (Some(end), true) = (&run.end, ended_now) {
+            let healed = end.outcome == RunOutcome::Succeeded;
+            self.recorder.record(&Happening::RunEnded {
+                dataset: dataset.name.clone(),
+                outcome: end.outcome,
+                stage: run.stage,
+                reason: end.reason,
+                time_to_heal_seconds: healed.then(|| seconds_between(run.started_at, end.at)),
+            });
+        }
+    }
+
+    // ---- small things ----------------------------------------------------------------
+
+    fn active_run_of(&self, name: &str) -> Option<&Run> {
+        self.ledger.state().active_run().filter(|run| run.dataset == name)
+    }
+
+    /// The night that `now` belongs to, or the errand that was asked for.
+    pub(super) fn night(&self, now: DateTime<Utc>) -> Night {
+        let schedule = &self.settings.schedule;
+        let began = slots::last_due(schedule, now).map_or(now, |slot| slot.at);
+        let ends = slots::next(schedule, now).map_or(now + Duration::days(1), |slot| slot.at);
+        Night {
+            began_at: if self.errand.max_runs.is_some() { self.started_at } else { began },
+            ends_at: ends,
+            max_runs: self.errand.max_runs,
+            only: self.errand.only.clone(),
+        }
+    }
+
+    fn idle_pass(&self, detail: &str) -> Pass {
+        let wake_at = self.world.now() + Duration::minutes(1);
+        Pass { outcome: PassOutcome::Waiting, detail: detail.to_owned(), rest: None, wake_at }
+    }
+
+    fn ledger_failed(&self, error: &LedgerError) -> Pass {
+        self.recorder.record(&Happening::LedgerFailed { operation: error.operation().label() });
+        Pass {
+            outcome: PassOutcome::Error,
+            detail: format!("the ledger failed: {error}; {}", error.hint()),
+            rest: None,
+            wake_at: self.world.now() + Duration::seconds(LEDGER_RETRY_SECONDS),
+        }
+    }
+
+    /// Publishes the state after a pass, for metrics, HTTP and the progress display.
+    pub(super) fn publish_report(&self) {
+        let now = self.world.now();
+        let datasets = self
+            .settings
+            .datasets
+            .values()
+            .map(|dataset| (dataset.name.clone(), self.dataset_report(dataset, now)));
+        let acting = self.ledger.is_acting();
+        let refusal = self.ledger.refusal().map(ToString::to_string);
+        let standing_by = || "another process acts; this one stands by".to_owned();
+        self.report.send_replace(Arc::new(Report {
+            started_at: self.started_at,
+            last_tick_at: now,
+            acting,
+            not_acting: (!acting).then(|| refusal.unwrap_or_else(standing_by)),
+            next_scan_at: slots::next(&self.settings.schedule, now).map(|slot| slot.at),
+            ledger: Arc::new(self.ledger.state().clone()),
+            datasets: datasets.collect(),
+            config: self.config.clone(),
+        }));
+    }
+
+    fn dataset_report(&self, dataset: &DatasetSettings, now: DateTime<Utc>) -> DatasetReport {
+        let memory = self.datasets.get(&dataset.name);
+        let view = memory.and_then(|memory| memory.view.as_ref());
+        let state = self.ledger.state().datasets.get(&dataset.name);
+        let scan = memory.and_then(|memory| memory.scan.as_ref()).and_then(Seen::known);
+        let failures = state.map_or(0, |state| state.failures_in_row);
+        DatasetReport {
+            mode: dataset.mode,
+            lag_objective_dates: dataset.window.lag_objective_dates,
+            census: view.and_then(|view| view.census.clone()),
+            queue: view.map(|view| view.queue.clone()).unwrap_or_default(),
+            rest: view.and_then(|view| view.rest.clone()),
+            trigger: self.trigger_state(dataset, view.map(|view| &view.watch)),
+            trigger_disabled_since: memory.and_then(|memory| memory.disabled_since),
+            next_arrival_at: scan.and_then(|scan| plan::next_arrival(&scan.landing, dataset, now)),
+            latest_dump: scan.and_then(|scan| scan.landing.dumps.keys().next_back().copied()),
+            last_pass: view.map(|view| view.last_pass.clone()),
+            last_scan_at: state.and_then(|state| state.last_scan.as_ref()).map(|(at, _)| *at),
+            stage_percent: view.and_then(|view| stage_percent(&view.watch)),
+            paused_until: state.and_then(|state| state.paused_until).filter(|until| *until > now),
+            stopped: failures >= dataset.backfill.stop_after,
+        }
+    }
+
+    fn trigger_state(&self, dataset: &DatasetSettings, watch: Option<&Watch>) -> TriggerState {
+        if dataset.trigger.is_none() {
+            return TriggerState::Enabled;
+        }
+        let rule = watch.and_then(|watch| watch.rule.as_ref()).and_then(Seen::known);
+        let Some(rule) = rule else { return TriggerState::Unknown };
+        let held = self.ledger.state().hold_of(&dataset.name).is_some();
+        match (&rule.state, held) {
+            (RuleState::Disabled, true) => TriggerState::Held,
+            (RuleState::Disabled, false) => TriggerState::DisabledByOther,
+            (RuleState::Enabled | RuleState::Other(_), _) => TriggerState::Enabled,
+        }
+    }
+}
+
+/// The ledger is tried again after so long.
+const LEDGER_RETRY_SECONDS: i64 = 10;
+
+/// What a scan record begins with.
+struct ScanHead {
+    cause: ScanCause,
+    slot: Option<NaiveDate>,
+    missed_slots: u32,
+}
+
+fn stage_percent(watch: &Watch) -> Option<u8> {
+    let run = watch.run.as_ref()?.known()?;
+    let export = run.export.as_ref().and_then(|export| export.percent);
+    export.or_else(|| run.snapshot.as_ref().and_then(|snapshot| snapshot.percent))
+}

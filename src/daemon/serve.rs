@@ -1,0 +1,113 @@
+//! The daemon's loop: passes when they are due, one at a time, until it is told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::engine::Engine;
+use super::wake::MinuteBell;
+use crate::config::Settings;
+use crate::ledger::LedgerError;
+
+/// The loop never sleeps longer: clocks step, requests come, beats are due.
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+/// While a run is in progress elsewhere or we stand by, requests and take-overs are looked for
+/// this often.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(20);
+/// A process that stands by looks whether it may act again this often.
+const STAND_BY_SLEEP: Duration = Duration::from_secs(10);
+/// The ledger of an idle daemon is read for requests this often.
+const IDLE_SLEEP: Duration = Duration::from_secs(15);
+
+/// Reads the configuration again; `None` when nothing changed.
+pub type Reload = Box<dyn FnMut() -> Option<Result<Settings, String>> + Send>;
+
+/// Runs until `shutdown`: takes an epoch, passes, stands by when a newer one acts.
+///
+/// Running ingestions are left to be adopted by the next start.
+///
+/// # Errors
+/// The ledger cannot be written at the start, or is poisoned: the process must begin anew.
+pub async fn serve(
+    engine: &mut Engine,
+    wake: Arc<Notify>,
+    mut reload: Reload,
+    shutdown: CancellationToken,
+) -> Result<(), LedgerError> {
+    engine.ledger.act("run").await?;
+    let bell = MinuteBell::start(Arc::clone(&wake)).await;
+    if let Err(error) = &bell {
+        tracing::warn!(%error, "the scheduler did not start; the loop's own timer wakes it");
+    }
+    while !shutdown.is_cancelled() {
+        reload_config(engine, &mut reload);
+        let until = tokio::select! {
+            until = turn(engine) => until?,
+            () = shutdown.cancelled() => break,
+        };
+        let sleep = nap(until, engine.world.now());
+        tokio::select! {
+            () = engine.world.clock.sleep(sleep) => {}
+            () = wake.notified() => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+    if let Ok(bell) = bell {
+        bell.stop().await;
+    }
+    engine.ledger.leave().await
+}
+
+/// One turn of the loop; answers when the next one is due at the latest.
+async fn turn(engine: &mut Engine) -> Result<DateTime<Utc>, LedgerError> {
+    if !engine.ledger.is_acting() {
+        return stand_by(engine).await;
+    }
+    if let Err(error) = engine.ledger.beat().await {
+        tracing::warn!(%error, "the sign of life could not be written");
+    }
+    let mut next = engine.world.now() + IDLE_SLEEP;
+    for name in engine.turn_order() {
+        let pass = engine.pass(&name).await;
+        next = next.min(pass.wake_at);
+        if let Some(error) = engine.ledger.refusal().filter(|error| error.is_poisoned()) {
+            return Err(error.clone());
+        }
+    }
+    Ok(next)
+}
+
+async fn stand_by(engine: &mut Engine) -> Result<DateTime<Utc>, LedgerError> {
+    match engine.ledger.standing_by_may_take_over().await {
+        Ok(Some(why)) => {
+            tracing::info!(?why, "taking over");
+            engine.ledger.act("run").await?;
+            return Ok(engine.world.now());
+        }
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "standing by, and the ledger cannot be read"),
+    }
+    engine.publish_report();
+    Ok(engine.world.now() + STAND_BY_SLEEP)
+}
+
+fn nap(until: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    (until - now).to_std().unwrap_or_default().clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
+}
+
+fn reload_config(engine: &mut Engine, reload: &mut Reload) {
+    match reload() {
+        None => {}
+        Some(Ok(settings)) => {
+            tracing::info!(config = settings.hash, "the configuration was read again");
+            engine.reconfigure(Arc::new(settings));
+        }
+        Some(Err(problem)) => {
+            tracing::error!(%problem, "the new configuration is bad; the old one stays");
+            engine.refuse_config(problem);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Checkpoints: the state as it was after some entry, so that a start reads only the tail.
+//!
+//! They are a cache. One that is absent, torn, of another version or of another log is
+//! passed over, and one that cannot be kept is done without; deleting them all only makes
+//! the next start slower. The one thing that they prove is loss: a log without the entry
+//! that its own checkpoint ends with was shortened.
+
+use super::codec;
+use super::error::LedgerError;
+use super::log::Ledger;
+use super::state::State;
+
+/// A checkpoint is kept after so many entries: about two months of nights.
+const CHECKPOINT_EVERY_ENTRIES: u64 = 200;
+/// Checkpoints that are tried at opening before everything is replayed.
+const CHECKPOINTS_TRIED: usize = 3;
+
+impl Ledger {
+    pub(super) async fn newest_checkpoint(&self) -> Result<Option<State>, LedgerError> {
+        let numbers = match self.store.checkpoints().await {
+            Ok(numbers) => numbers,
+            Err(error) => {
+                tracing::warn!(%error, "checkpoints cannot be listed; every entry is read");
+                return Ok(None);
+            }
+        };
+        for seq in numbers.into_iter().rev().take(CHECKPOINTS_TRIED) {
+            match self.checkpoint(seq).await? {
+                Ok(state) => return Ok(Some(state)),
+                Err(why) => tracing::info!(seq, why, "a checkpoint is not used"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// One checkpoint, or why it is not believed. It must end with an entry of this log.
+    async fn checkpoint(&self, seq: u64) -> Result<Result<State, String>, LedgerError> {
+        let (kept, entry) =
+            futures_util::join!(self.store.get_checkpoint(seq), self.store.get(seq));
+        let state = match kept {
+            Ok(Some(bytes)) => codec::checkpoint_from_bytes(seq, &bytes),
+            Ok(None) => Err("it is gone".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        let (state, nonce) = match state {
+            Ok(believed) => believed,
+            Err(why) => return Ok(Err(why)),
+        };
+        match entry? {
+            Some(bytes) if codec::has_nonce(&bytes, &nonce) => Ok(Ok(state)),
+            Some(_) => Ok(Err("it belongs to another log".to_owned())),
+            None => Err(LedgerError::Shortened { place: self.store.describe(), seq }),
+        }
+    }
+
+    /// A cache: when it cannot be kept, the next start only reads more.
+    pub(super) async fn keep_checkpoint(&mut self, nonce: &str) {
+        let seq = self.state.seq;
+        if seq < self.last_checkpoint + CHECKPOINT_EVERY_ENTRIES {
+            return;
+        }
+        // Also after a failure: it is tried again with the next two hundred, not every time.
+        self.last_checkpoint = seq;
+        let kept = match codec::checkpoint_to_bytes(&self.state, nonce) {
+            Ok(bytes) => self.store.put_checkpoint(seq, bytes).await.map_err(|e| e.to_string()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(seq, error, "a checkpoint could not be kept; nothing depends on it");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Entries and checkpoints as bytes.
+//!
+//! Reading tells three faults apart, because a person does something else about each:
+//! a broken file is restored, an entry of a newer gapmend asks for an upgrade, and a
+//! checkpoint that does not fit is simply not used.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::event::{ENTRY_VERSION, Entry};
+use super::state::State;
+
+/// Why an entry cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum EntryFault {
+    /// It is not a whole JSON document, or not the entry that its name says.
+    Broken(String),
+    /// It is well-formed, but says something that this gapmend does not know.
+    NotUnderstood(String),
+    /// Its format is newer.
+    NewerVersion(u32),
+}
+
+/// The part of an entry that every version has.
+#[derive(Deserialize)]
+struct Header {
+    v: u32,
+}
+
+#[derive(Deserialize)]
+struct Mark {
+    nonce: String,
+}
+
+/// What is kept as a checkpoint. It is only believed by the very version that wrote it: a
+/// state with a new field must come from the entries, not from a cache without it.
+#[derive(Serialize, Deserialize)]
+struct Checkpoint {
+    gapmend: String,
+    /// The nonce of the last entry in it: tells another history of the same length.
+    nonce: String,
+    state: State,
+}
+
+const GAPMEND_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+pub(super) fn entry_to_bytes(entry: &Entry) -> Result<Bytes, EntryFault> {
+    let mut bytes =
+        serde_json::to_vec_pretty(entry).map_err(|e| EntryFault::Broken(e.to_string()))?;
+    bytes.push(b'\n');
+    Ok(bytes.into())
+}
+
+pub(super) fn entry_from_bytes(seq: u64, bytes: &[u8]) -> Result<Entry, EntryFault> {
+    let entry = serde_json::from_slice::<Entry>(bytes).map_err(|error| fault_of(bytes, &error))?;
+    if entry.v > ENTRY_VERSION {
+        return Err(EntryFault::NewerVersion(entry.v));
+    }
+    if entry.seq != seq {
+        return Err(EntryFault::Broken(format!("it calls itself entry {}", entry.seq)));
+    }
+    Ok(entry)
+}
+
+fn fault_of(bytes: &[u8], error: &serde_json::Error) -> EntryFault {
+    match serde_json::from_slice::<Header>(bytes) {
+        Ok(header) if header.v > ENTRY_VERSION => EntryFault::NewerVersion(header.v),
+        Ok(_) => EntryFault::NotUnderstood(error.to_string()),
+        Err(_) => EntryFault::Broken(error.to_string()),
+    }
+}
+
+/// Whether these bytes are the entry that was written with this nonce.
+pub(super) fn has_nonce(bytes: &[u8], nonce: &str) -> bool {
+    serde_json::from_slice::<Mark>(bytes).is_ok_and(|mark| mark.nonce == nonce)
+}
+
+pub(super) fn checkpoint_to_bytes(state: &State, nonce: &str) -> Result<Bytes, String> {
+    let checkpoint = Checkpoint {
+        gapmend: GAPMEND_VERSION.to_owned(),
+        nonce: nonce.to_owned(),
+        state: state.clone(),
+    };
+    serde_json::to_vec(&checkpoint).map(Bytes::from).map_err(|e| e.to_string())
+}
+
+/// The state and the nonce of its last entry; `Err` says why it is not believed.
+pub(super) fn checkpoint_from_bytes(seq: u64, bytes: &[u8]) -> Result<(State, String), String> {
+    let checkpoint: Checkpoint = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    if checkpoint.gapmend != GAPMEND_VERSION {
+        return Err(format!("gapmend {} wrote it", checkpoint.gapmend));
+    }
+    if checkpoint.state.seq != seq {
+        return Err(format!("it ends with entry {}", checkpoint.state.seq));
+    }
+    Ok((checkpoint.state, checkpoint.nonce))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::Event;
+    use super::*;
+
+    fn entry() -> Entry {
+        Entry {
+            v: ENTRY_VERSION,
+            seq: 7,
+            at: "2022-06-13T04:00:00.123456789Z".parse().unwrap(),
+            epoch: 2,
+            writer: "host/1 run".to_owned(),
+            nonce: "abc".to_owned(),
+            events: vec![Event::Left {}],
+        }
+    }
+
+    #[test]
+    fn an_entry_survives_its_bytes() {
+        let bytes = entry_to_bytes(&entry()).unwrap();
+        assert_eq!(entry_from_bytes(7, &bytes).unwrap(), entry());
+        assert!(has_nonce(&bytes, "abc"));
+        assert!(!has_nonce(&bytes, "abd"));
+    }
+
+    #[test]
+    fn a_torn_or_empty_entry_is_broken_wherever_it_ends() {
+        let bytes = entry_to_bytes(&entry()).unwrap();
+        for length in 0..bytes.len() - 2 {
+            let fault = entry_from_bytes(7, &bytes[..length]).unwrap_err();
+            assert!(matches!(fault, EntryFault::Broken(_)), "at {length}: {fault:?}");
+            assert!(!has_nonce(&bytes[..length], "abc"));
+        }
+    }
+
+    #[test]
+    fn an_entry_under_another_number_is_broken() {
+        let bytes = entry_to_bytes(&entry()).unwrap();
+        assert!(matches!(entry_from_bytes(8, &bytes), Err(EntryFault::Broken(_))));
+    }
+
+    #[test]
+    fn a_newer_format_is_told_from_an_unknown_kind() {
+        let text = String::from_utf8(entry_to_bytes(&entry()).unwrap().to_vec()).unwrap();
+        let unknown = text.replace("\"left\"", "\"levitated\"");
+        assert!(matches!(
+            entry_from_bytes(7, unknown.as_bytes()),
+            Err(EntryFault::NotUnderstood(why)) if why.contains("levitated")
+        ));
+        let newer = text.replace("\"v\": 1", "\"v\": 2");
+        assert_eq!(entry_from_bytes(7, newer.as_bytes()), Err(EntryFault::NewerVersion(2)));
+        let both = newer.replace("\"left\"", "\"levitated\"");
+        assert_eq!(entry_from_bytes(7, both.as_bytes()), Err(EntryFault::NewerVersion(2)));
+    }
+
+    #[test]
+    fn a_field_that_a_newer_gapmend_added_is_passed_over() {
+        let text = String::from_utf8(entry_to_bytes(&entry()).unwrap().to_vec()).unwrap();
+        let wider = text.replace("\"v\": 1,", "\"v\": 1, \"mood\": \"good\",");
+        assert_eq!(entry_from_bytes(7, wider.as_bytes()).unwrap(), entry());
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_version_is_not_believed() {
+        let state = State { seq: 9, ..State::default() };
+        let bytes = checkpoint_to_bytes(&state, "n").unwrap();
+        assert_eq!(checkpoint_from_bytes(9, &bytes).unwrap(), (state, "n".to_owned()));
+        assert!(checkpoint_from_bytes(10, &bytes).is_err());
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let other = text.replace(GAPMEND_VERSION, "0.0.0-other");
+        assert!(checkpoint_from_bytes(9, other.as_bytes()).is_err());
+    }
+}

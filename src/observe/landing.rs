@@ -1,0 +1,211 @@
+//! The landing bucket: which dates have a dump, and whether it can be loaded.
+
+use std::collections::BTreeMap;
+
+use chrono::{Duration, NaiveDate};
+
+use super::zip_tail::ZipMemory;
+use super::{LandingView, blind};
+use crate::config::{DatasetSettings, OtherName, Verify};
+use crate::domain::{Blindness, DateFormat, Dump, DumpFault};
+use crate::platform::{Listing, ObjectInfo, Platform};
+
+/// The live dump's usual time is learned from so many of the last ones.
+const ARRIVALS_LEARNED_FROM: usize = 30;
+/// Fewer than this say nothing.
+const ARRIVALS_AT_LEAST: usize = 3;
+/// No dump is expected earlier than the earliest of them less this margin.
+const ARRIVAL_MARGIN_MINUTES: i64 = 30;
+/// A dump that landed later than this after its date began was uploaded by hand.
+const ARRIVES_WITHIN_HOURS: i64 = 30;
+/// A date's size is measured against so many dates on either side.
+const NEIGHBOURS_EACH_SIDE: usize = 7;
+/// Fewer neighbours say nothing about size.
+const NEIGHBOURS_AT_LEAST: usize = 3;
+
+/// Lists the dumps of every date, all pages.
+pub(super) async fn list_dumps(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+    prefix: &str,
+) -> Result<LandingView, Blindness> {
+    let landing = &dataset.landing;
+    let mut view = LandingView::default();
+    let listing = Listing {
+        bucket: landing.bucket.clone(),
+        prefix: format!("{}{prefix}", landing.prefix),
+        ..Listing::default()
+    };
+    platform
+        .list_objects(&listing, &mut |page| {
+            for object in page {
+                note_object(&mut view, dataset, object);
+            }
+        })
+        .await
+        .map_err(|error| blind(format!("dumps in s3://{}", landing.bucket), &error))?;
+    for (date, dumps) in &mut view.dumps {
+        let read = format!("{}{}", landing.prefix, dataset.load.dump_key.render(*date));
+        dumps.sort_by_key(|dump| (dump.key != read, std::cmp::Reverse(dump.last_modified)));
+    }
+    view.usual_arrival_seconds = usual_arrival(&view.dumps);
+    Ok(view)
+}
+
+fn note_object(view: &mut LandingView, dataset: &DatasetSettings, object: ObjectInfo) {
+    let name = object.key.strip_prefix(&dataset.landing.prefix);
+    let date = name.and_then(|name| dataset.landing.keys.iter().find_map(|key| key.parse(name)));
+    let Some(date) = date else {
+        view.noise += 1;
+        return;
+    };
+    let archived = object.storage_class.filter(|class| needs_restore(class));
+    view.dumps.entry(date).or_default().push(Dump {
+        key: object.key,
+        size: object.size,
+        etag: object.etag,
+        last_modified: object.last_modified,
+        archived,
+    });
+}
+
+/// The classes that S3 does not read from before a restore.
+fn needs_restore(class: &str) -> bool {
+    matches!(class, "GLACIER" | "DEEP_ARCHIVE")
+}
+
+/// The text that every spelling of a date's name begins with: a narrow prefix to list.
+pub(super) fn common_name_prefix(keys: &[DateFormat], date: NaiveDate) -> String {
+    let names: Vec<String> = keys.iter().map(|key| key.render(date)).collect();
+    let Some(first) = names.first() else { return String::new() };
+    let shared = |end: usize| {
+        names.iter().all(|name| name.as_bytes().get(..end) == Some(&first.as_bytes()[..end]))
+    };
+    let end = (0..=first.len()).rev().find(|end| first.is_char_boundary(*end) && shared(*end));
+    first[..end.unwrap_or(0)].to_owned()
+}
+
+/// The earliest of the last arrivals, less a margin, in seconds after the date's midnight UTC.
+fn usual_arrival(dumps: &BTreeMap<NaiveDate, Vec<Dump>>) -> Option<u32> {
+    let arrivals: Vec<Duration> = dumps
+        .iter()
+        .rev()
+        .filter_map(|(date, dumps)| {
+            let landed = dumps.iter().map(|dump| dump.last_modified).min()?;
+            let after = landed.naive_utc() - date.and_time(chrono::NaiveTime::MIN);
+            let live = after >= Duration::zero() && after < Duration::hours(ARRIVES_WITHIN_HOURS);
+            live.then_some(after)
+        })
+        .take(ARRIVALS_LEARNED_FROM)
+        .collect();
+    if arrivals.len() < ARRIVALS_AT_LEAST {
+        return None;
+    }
+    let earliest = *arrivals.iter().min()? - Duration::minutes(ARRIVAL_MARGIN_MINUTES);
+    u32::try_from(earliest.num_seconds().max(0)).ok()
+}
+
+/// What is wrong with the dump of a date, as far as the listing tells.
+pub(super) fn fault_by_listing(
+    view: &LandingView,
+    dataset: &DatasetSettings,
+    date: NaiveDate,
+) -> Option<DumpFault> {
+    let landing = &dataset.landing;
+    let dump = view.dumps.get(&date)?.first()?;
+    let expected = format!("{}{}", landing.prefix, dataset.load.dump_key.render(date));
+    if dump.key != expected && dataset.load.other_name == OtherName::Refuse {
+        return Some(DumpFault::OtherName { found: dump.key.clone(), expected });
+    }
+    if let Some(class) = &dump.archived {
+        return Some(DumpFault::Archived(class.clone()));
+    }
+    if dump.size < landing.min_size {
+        return Some(DumpFault::TooSmall { size: dump.size, min: landing.min_size });
+    }
+    outside_band(view, dataset, date, dump).or_else(|| same_as_another(view, date, dump))
+}
+
+fn outside_band(
+    view: &LandingView,
+    dataset: &DatasetSettings,
+    date: NaiveDate,
+    dump: &Dump,
+) -> Option<DumpFault> {
+    let band_percent = dataset.landing.size_band_percent?;
+    let size_of = |(_, dumps): (&NaiveDate, &Vec<Dump>)| dumps.first().map(|dump| dump.size);
+    let before = view.dumps.range(..date).rev().filter_map(size_of).take(NEIGHBOURS_EACH_SIDE);
+    let after = view.dumps.range(date..).skip(1).filter_map(size_of).take(NEIGHBOURS_EACH_SIDE);
+    let mut sizes: Vec<u64> = before.chain(after).collect();
+    if sizes.len() < NEIGHBOURS_AT_LEAST {
+        return None;
+    }
+    sizes.sort_unstable();
+    let median = sizes[sizes.len() / 2];
+    let away = u128::from(dump.size.abs_diff(median)) * 100;
+    (away > u128::from(median) * u128::from(band_percent)).then_some(DumpFault::OutsideBand {
+        size: dump.size,
+        median,
+        band_percent,
+    })
+}
+
+fn same_as_another(view: &LandingView, date: NaiveDate, dump: &Dump) -> Option<DumpFault> {
+    let other = view
+        .dumps
+        .iter()
+        .filter(|(other_date, _)| **other_date != date)
+        .flat_map(|(_, dumps)| dumps)
+        .find(|other| other.etag == dump.etag)?;
+    Some(DumpFault::SameAsAnother { other_key: other.key.clone() })
+}
+
+/// What is wrong with the dump of a date: by the listing first, then by its bytes.
+pub(super) async fn fault(
+    platform: &dyn Platform,
+    memory: &ZipMemory,
+    view: &LandingView,
+    dataset: &DatasetSettings,
+    date: NaiveDate,
+) -> Result<Option<DumpFault>, Blindness> {
+    let found = fault_by_listing(view, dataset, date);
+    let dump = view.dumps.get(&date).and_then(|dumps| dumps.first());
+    match (found, dump, dataset.landing.verify) {
+        (None, Some(dump), Verify::Zip) => memory
+            .fault(platform, &dataset.landing.bucket, dump)
+            .await
+            .map_err(|error| blind(format!("the zip of {}", dump.key), &error)),
+        (found, _, _) => Ok(found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_prefix_of_both_spellings_is_what_both_begin_with() {
+        let keys = ["dump_%y%m%d.zip", "dump_%Y%m%d.zip"].map(|key| DateFormat::new(key).unwrap());
+        let date: NaiveDate = "2021-06-04".parse().unwrap();
+        assert_eq!(common_name_prefix(&keys, date), "dump_2");
+        assert_eq!(common_name_prefix(&keys[..1], date), "dump_210604.zip");
+    }
+
+    #[test]
+    fn the_arrival_is_learned_from_dumps_that_landed_on_their_own_day() {
+        let dump = |at: &str| Dump {
+            key: "k".to_owned(),
+            size: 1,
+            etag: at.to_owned(),
+            last_modified: at.parse().unwrap(),
+            archived: None,
+        };
+        let dumps = BTreeMap::from([
+            ("2026-01-01".parse().unwrap(), vec![dump("2026-01-01T23:10:00Z")]),
+            ("2026-01-02".parse().unwrap(), vec![dump("2026-01-02T23:05:00Z")]),
+            ("2026-01-03".parse().unwrap(), vec![dump("2026-03-01T10:00:00Z")]),
+            ("2026-01-04".parse().unwrap(), vec![dump("2026-01-04T23:20:00Z")]),
+        ]);
+        assert_eq!(usual_arrival(&dumps), Some((22 * 60 + 35) * 60));
+    }
+}

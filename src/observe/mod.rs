@@ -1,0 +1,184 @@
+//! Looking: from the platform's answers to an [`Observation`] that `plan` can decide on.
+//!
+//! There are two looks. A [`scan`] sees every date: dumps, catalog, objects, exports. A
+//! [`watch`] sees only what the moment needs: the rule, the tasks, and the run in progress
+//! with its snapshot, export, workflow run and date. A third, [`confirm`], sees one date
+//! once more and narrowly, right before it is started and when its run should be done.
+//!
+//! What this layer never does: decide, remember, or read "could not see" as "is not there".
+//! Whatever cannot be seen whole makes its part of the observation [`Seen::Blind`].
+
+mod confirm;
+mod landing;
+mod raw_zone;
+mod scan;
+mod watch;
+mod zip_tail;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+pub use confirm::confirm;
+pub(crate) use scan::count_partitions;
+pub use scan::{ScanScope, scan};
+pub use watch::watch;
+pub use zip_tail::{ZipMemory, judge_bytes};
+
+use crate::domain::{
+    Blindness, Coverage, Dump, DumpFault, Export, Rule, Seen, Snapshot, TableId, Task, WorkflowRun,
+};
+use crate::platform::PlatformError;
+
+/// Everything that `plan` knows of the world.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// The last look at everything; it may be hours old.
+    pub scan: Seen<Scan>,
+    /// The look of this pass.
+    pub watch: Watch,
+    /// A narrow look of this pass at one date, when one was asked for.
+    pub confirmed: Option<Seen<Confirmation>>,
+}
+
+/// A look at everything.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// When it began: every age and deadline is measured from this one instant.
+    pub at: DateTime<Utc>,
+    /// Today in the schedule's time zone, then.
+    pub today: NaiveDate,
+    /// The window's dates, oldest first.
+    pub window: Vec<NaiveDate>,
+    /// Dates outside the window that are allowed or asked for by name.
+    pub named: BTreeSet<NaiveDate>,
+    /// The landing bucket.
+    pub landing: LandingView,
+    /// The raw zone.
+    pub coverage: Coverage,
+    /// Exports that exist under the ids of the dates without data (H21).
+    pub exports: BTreeMap<NaiveDate, Export>,
+}
+
+/// What lies in the landing bucket.
+#[derive(Clone, Debug, Default)]
+pub struct LandingView {
+    /// The dumps of each date: the one that the task reads first.
+    pub dumps: BTreeMap<NaiveDate, Vec<Dump>>,
+    /// Keys that are no dump.
+    pub noise: u64,
+    /// What is wrong with the dumps of the dates without data.
+    pub faults: BTreeMap<NaiveDate, DumpFault>,
+    /// How long after its date's midnight UTC a live dump usually lands, in seconds, learned
+    /// from the listing: the earliest of the last ones, less a margin.
+    pub usual_arrival_seconds: Option<u32>,
+}
+
+/// What one pass sees of the pipeline.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// When the look began.
+    pub at: DateTime<Utc>,
+    /// The rule; `None` without a trigger section.
+    pub rule: Option<Seen<Rule>>,
+    /// The tasks of the load's family that are not over, whoever started them.
+    pub tasks: Seen<Vec<Task>>,
+    /// What a start must wait for; looked at only when no run is in progress.
+    pub traffic: Option<Seen<Traffic>>,
+    /// The run in progress, as far as its stage needs it.
+    pub run: Option<Seen<RunView>>,
+}
+
+/// Snapshots, exports and workflow runs that a start must not meet.
+#[derive(Clone, Debug, Default)]
+pub struct Traffic {
+    /// The instance's snapshots, each with the exports made from it.
+    pub snapshots: Vec<(Snapshot, Vec<Export>)>,
+    /// Runs in progress, by workflow.
+    pub workflows: Vec<(String, WorkflowRun)>,
+}
+
+/// The run in progress, as the services show it.
+#[derive(Clone, Debug, Default)]
+pub struct RunView {
+    /// Our task; `None` when ECS does not know it.
+    pub task: Option<Task>,
+    /// The snapshot under the date's id.
+    pub snapshot: Option<Snapshot>,
+    /// The export under the date's id.
+    pub export: Option<Export>,
+    /// The workflow runs of the date that began since the run did, oldest first; the newest one
+    /// with its graph when it is over.
+    pub workflow_runs: Vec<WorkflowRun>,
+    /// Whether another run of the backdated or live workflow is in progress.
+    pub workflow_busy: bool,
+    /// The end of our task's log, when it ended badly.
+    pub log_tail: Vec<String>,
+}
+
+/// A narrow look at one date.
+#[derive(Clone, Debug)]
+pub struct Confirmation {
+    /// The date.
+    pub date: NaiveDate,
+    /// When the look began.
+    pub at: DateTime<Utc>,
+    /// Tables with a partition and at least one object with bytes.
+    pub whole: BTreeSet<TableId>,
+    /// Tables with a partition or an object, but not both.
+    pub half: BTreeSet<TableId>,
+    /// Tables that the date's export held, when its bucket can be seen (H28).
+    pub exported: Option<BTreeSet<String>>,
+    /// Every matching table of the catalog.
+    pub tables: BTreeSet<TableId>,
+    /// The date's dumps as they are now, the one that the task reads first.
+    pub dumps: Vec<Dump>,
+    /// What is wrong with the first of them.
+    pub dump_fault: Option<DumpFault>,
+    /// The export under the date's id (H21).
+    pub export: Option<Export>,
+}
+
+/// What a failed call means for a look.
+fn blind(what: String, error: &PlatformError) -> Blindness {
+    Blindness { what, why: error.to_string(), class: error.class }
+}
+
+impl Scan {
+    /// Takes over what a narrow look saw since: a date that changed is judged anew.
+    pub fn absorb(&mut self, look: &Confirmation) {
+        for table in &mut self.coverage.tables {
+            let whole = look.whole.contains(&table.id);
+            if !whole {
+                continue;
+            }
+            table.catalogued.insert(look.date);
+            if let Some(stored) = &mut table.stored {
+                stored.insert(look.date);
+            }
+        }
+        self.absorb_halves(look);
+        if look.dumps.is_empty() {
+            self.landing.dumps.remove(&look.date);
+        } else {
+            self.landing.dumps.insert(look.date, look.dumps.clone());
+        }
+        match &look.dump_fault {
+            Some(fault) => self.landing.faults.insert(look.date, fault.clone()),
+            None => self.landing.faults.remove(&look.date),
+        };
+        match &look.export {
+            Some(export) => self.exports.insert(look.date, export.clone()),
+            None => self.exports.remove(&look.date),
+        };
+    }
+
+    /// A table that has half of a date is enough to keep the date from ever being re-run (H8).
+    fn absorb_halves(&mut self, look: &Confirmation) {
+        for table in &mut self.coverage.tables {
+            if look.half.contains(&table.id) {
+                table.catalogued.insert(look.date);
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The look at everything: dumps, catalog, objects, and the exports of the dates without data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{Duration, NaiveDate};
+use futures_util::{StreamExt, stream};
+
+use super::zip_tail::ZipMemory;
+use super::{LandingView, Scan, blind, landing, raw_zone};
+use crate::config::DatasetSettings;
+use crate::domain::{Blindness, Coverage, ErrorClass, Export, Seen};
+use crate::ledger::ScanRecord;
+use crate::platform::World;
+
+/// Exports are looked up for so many dates without data at most, newest first.
+const EXPORT_LOOKUPS_AT_MOST: usize = 200;
+/// Fewer than this part of the last scan's tables or partitions is a collapse, not a loss:
+/// somebody hides the catalog from us (a policy, Lake Formation), or a page was lost.
+const COLLAPSE_DIVISOR: u64 = 2;
+/// Too few partitions to speak of a collapse.
+const COLLAPSE_FROM_PARTITIONS: u64 = 20;
+
+/// What a scan covers, besides the settings.
+#[derive(Clone, Debug)]
+pub struct ScanScope {
+    /// Dates that were asked for by name.
+    pub asked: BTreeSet<NaiveDate>,
+    /// The last clear scan under the same configuration: a sudden collapse against it makes the
+    /// look blind.
+    pub last: Option<ScanRecord>,
+    /// Requests at once.
+    pub in_flight: usize,
+}
+
+/// Looks at everything.
+pub async fn scan(
+    world: &World,
+    dataset: &DatasetSettings,
+    memory: &ZipMemory,
+    scope: &ScanScope,
+) -> Seen<Scan> {
+    match look(world, dataset, memory, scope).await {
+        Ok(scan) => Seen::Known(scan),
+        Err(causes) => Seen::Blind(causes),
+    }
+}
+
+async fn look(
+    world: &World,
+    dataset: &DatasetSettings,
+    memory: &ZipMemory,
+    scope: &ScanScope,
+) -> Result<Scan, Vec<Blindness>> {
+    let at = world.now();
+    let today = at.with_timezone(&dataset.timezone).date_naive();
+    let window = window(dataset, today);
+    let named = named(dataset, scope, &window, today);
+    let dates = raw_zone::Dates { window: &window, named: &named };
+    let platform = world.platform.as_ref();
+    let (dumps, coverage) = futures_util::join!(
+        landing::list_dumps(platform, dataset, ""),
+        raw_zone::coverage(platform, dataset, &dates, scope.in_flight),
+    );
+    let (mut landing, coverage) = both(dumps, coverage)?;
+    if let Some(cause) = collapse(&coverage, scope.last.as_ref()) {
+        return Err(vec![cause]);
+    }
+    let bare = bare_dates(&window, &named, &coverage, &landing);
+    let (faults, exports) = futures_util::join!(
+        faults(world, dataset, memory, &landing, &bare, scope.in_flight),
+        exports(world, dataset, &bare, scope.in_flight),
+    );
+    let exports = exports?;
+    landing.faults = faults?;
+    Ok(Scan { at, today, window, named, landing, coverage, exports })
+}
+
+fn both<A, B>(
+    first: Result<A, Blindness>,
+    second: Result<B, Vec<Blindness>>,
+) -> Result<(A, B), Vec<Blindness>> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok((first, second)),
+        (Err(cause), Ok(_)) => Err(vec![cause]),
+        (Ok(_), Err(causes)) => Err(causes),
+        (Err(cause), Err(causes)) => Err(std::iter::once(cause).chain(causes).collect()),
+    }
+}
+
+/// The window's dates, today included.
+fn window(dataset: &DatasetSettings, today: NaiveDate) -> Vec<NaiveDate> {
+    let lookback = Duration::days(i64::from(dataset.window.lookback_days));
+    let from = dataset.window.from.unwrap_or(today - lookback);
+    let days = (today - from).num_days().max(0);
+    (0..=days).map(|offset| from + Duration::days(offset)).filter(|date| *date <= today).collect()
+}
+
+/// Dates outside the window that are allowed or asked for by name.
+fn named(
+    dataset: &DatasetSettings,
+    scope: &ScanScope,
+    window: &[NaiveDate],
+    today: NaiveDate,
+) -> BTreeSet<NaiveDate> {
+    let allowed = dataset
+        .backfill
+        .allow
+        .values()
+        .filter(|entry| entry.counts_on(today))
+        .flat_map(|entry| &entry.dates)
+        .flat_map(|span| span.days());
+    let outside = |date: &NaiveDate| *date <= today && window.binary_search(date).is_err();
+    allowed.chain(scope.asked.iter().copied()).filter(outside).collect()
+}
+
+/// Far fewer tables or partitions than last time is never believed.
+fn collapse(coverage: &Coverage, last: Option<&ScanRecord>) -> Option<Blindness> {
+    let last = last?;
+    let tables = coverage.tables.len() as u64;
+    let partitions = count_partitions(coverage);
+    let fewer = |now: u64, before: u64| now < before.div_ceil(COLLAPSE_DIVISOR);
+    let why = if fewer(tables, u64::from(last.tables)) {
+        format!("{tables} tables match, the last scan saw {}", last.tables)
+    } else if last.partitions >= COLLAPSE_FROM_PARTITIONS && fewer(partitions, last.partitions) {
+        format!("{partitions} partitions are visible, the last scan saw {}", last.partitions)
+    } else {
+        return None;
+    };
+    let what = "the whole catalog".to_owned();
+    let why = format!(
+        "{why}: a collapse is not believed; if it is real, say so in the configuration (raw.*.exclude, window.from), which starts the comparison anew"
+    );
+    Some(Blindness { what, why, class: ErrorClass::Denied })
+}
+
+/// Partitions over all tables, in the dates looked at.
+#[must_use]
+pub(crate) fn count_partitions(coverage: &Coverage) -> u64 {
+    coverage.tables.iter().map(|table| table.catalogued.len() as u64).sum()
+}
+
+/// Dates that have a dump and that no table has: the only ones that may be run.
+fn bare_dates(
+    window: &[NaiveDate],
+    named: &BTreeSet<NaiveDate>,
+    coverage: &Coverage,
+    landing: &LandingView,
+) -> Vec<NaiveDate> {
+    let has_data = |date: NaiveDate| {
+        coverage.tables.iter().any(|table| {
+            table.catalogued.contains(date)
+                || table.stored.as_ref().is_some_and(|stored| stored.contains(date))
+        })
+    };
+    let dates = window.iter().chain(named.iter()).copied();
+    dates.filter(|date| landing.dumps.contains_key(date) && !has_data(*date)).rev().collect()
+}
+
+async fn faults(
+    world: &World,
+    dataset: &DatasetSettings,
+    memory: &ZipMemory,
+    landing: &LandingView,
+    dates: &[NaiveDate],
+    in_flight: usize,
+) -> Result<BTreeMap<NaiveDate, crate::domain::DumpFault>, Vec<Blindness>> {
+    let platform = world.platform.as_ref();
+    let looks = dates.iter().map(|date| async move {
+        let fault = landing::fault(platform, memory, landing, dataset, *date).await;
+        fault.map(|fault| fault.map(|fault| (*date, fault)))
+    });
+    gather(stream::iter(looks).buffered(in_flight.max(1)).collect().await)
+}
+
+async fn exports(
+    world: &World,
+    dataset: &DatasetSettings,
+    dates: &[NaiveDate],
+    in_flight: usize,
+) -> Result<BTreeMap<NaiveDate, Export>, Vec<Blindness>> {
+    let Some(settings) = &dataset.export else { return Ok(BTreeMap::new()) };
+    let platform = world.platform.as_ref();
+    let looks = dates.iter().take(EXPORT_LOOKUPS_AT_MOST).map(|date| async move {
+        let id = settings.snapshot_id.render(*date);
+        let export = platform.export(&id).await;
+        let export = export.map_err(|error| blind(format!("export {id}"), &error))?;
+        Ok(export.map(|export| (*date, export)))
+    });
+    gather(stream::iter(looks).buffered(in_flight.max(1)).collect().await)
+}
+
+fn gather<T>(
+    results: Vec<Result<Option<(NaiveDate, T)>, Blindness>>,
+) -> Result<BTreeMap<NaiveDate, T>, Vec<Blindness>> {
+    let mut found = BTreeMap::new();
+    let mut causes = Vec::new();
+    for result in results {
+        match result {
+            Ok(one) => found.extend(one),
+            Err(cause) => causes.push(cause),
+        }
+    }
+    if causes.is_empty() { Ok(found) } else { Err(causes) }
+}

@@ -1,0 +1,138 @@
+//! What the head of the queue needs next: a gate opened, a closer look, or its beginning.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::census::Census;
+use super::rest::Rest;
+use super::{Begin, Candidate, Night, Step, expected, gates};
+use crate::config::{DatasetSettings, NetworkSource};
+use crate::domain::{DateStatus, Export, ExportStatus, Seen, Stage};
+use crate::ledger::State;
+use crate::observe::{Confirmation, Observation, Scan};
+use crate::platform::TaskRequest;
+
+/// A confirming look older than this is made again before a start.
+const CONFIRMATION_FRESH_SECONDS: i64 = 60;
+
+/// Everything that a decision to start rests on.
+pub(super) struct Situation<'a> {
+    pub(super) ledger: &'a State,
+    pub(super) seen: &'a Observation,
+    pub(super) dataset: &'a DatasetSettings,
+    pub(super) night: &'a Night,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// The next step when no run of this dataset is in progress.
+pub(super) fn next(
+    situation: &Situation<'_>,
+    census: Option<&Census>,
+    queue: &[Candidate],
+) -> Result<Step, Rest> {
+    let scan = match &situation.seen.scan {
+        Seen::Known(scan) => scan,
+        Seen::Blind(causes) => return Err(Rest::Blind(causes.clone())),
+    };
+    let Some(head) = queue.first() else { return Err(nothing_queued(census, situation.night)) };
+    let takes_up = scan.exports.contains_key(&head.date);
+    if let Some(rest) = gates::closed_by_people(situation, head)
+        .or_else(|| gates::closed_by_world(situation, takes_up))
+    {
+        return Err(rest);
+    }
+    match &situation.seen.confirmed {
+        Some(Seen::Blind(causes)) => Err(Rest::Blind(causes.clone())),
+        Some(Seen::Known(look)) if is_fresh(look, head, situation.now) => {
+            begin(situation, scan, head, look)
+        }
+        Some(Seen::Known(_)) | None => Ok(Step::Confirm { date: head.date }),
+    }
+}
+
+fn nothing_queued(census: Option<&Census>, night: &Night) -> Rest {
+    let waiting = census
+        .into_iter()
+        .flat_map(|census| &census.dates)
+        .filter(|verdict| verdict.status == DateStatus::BackingOff && night.is_about(verdict.date))
+        .filter_map(|verdict| verdict.until)
+        .min();
+    match waiting {
+        Some(until) => Rest::BackingOff { until },
+        None => Rest::NothingToDo,
+    }
+}
+
+fn is_fresh(look: &Confirmation, head: &Candidate, now: DateTime<Utc>) -> bool {
+    look.date == head.date && now - look.at < Duration::seconds(CONFIRMATION_FRESH_SECONDS)
+}
+
+fn begin(
+    situation: &Situation<'_>,
+    scan: &Scan,
+    head: &Candidate,
+    look: &Confirmation,
+) -> Result<Step, Rest> {
+    let dataset = situation.dataset;
+    let stage = look.export.as_ref().map_or(Stage::Load, stage_of_export);
+    let load = match stage {
+        Stage::Load => Some(task_request(situation, head)?),
+        Stage::Preflight
+        | Stage::StageDump
+        | Stage::Snapshot
+        | Stage::Export
+        | Stage::Publish
+        | Stage::Verify => None,
+    };
+    let expected = expected::expected_tables(&scan.coverage, head.date).len();
+    let begin = Box::new(Begin {
+        run: format!("{}/{}/{}", dataset.name, head.date, head.attempt),
+        candidate: head.clone(),
+        stage,
+        tables_expected: u32::try_from(expected).unwrap_or(u32::MAX),
+        preflight_at: look.at,
+        load,
+    });
+    Ok(if begin.load.is_some() { Step::Begin(begin) } else { Step::TakeUp(begin) })
+}
+
+/// Where a date is taken up whose export exists (H21).
+fn stage_of_export(export: &Export) -> Stage {
+    match export.status {
+        ExportStatus::Starting | ExportStatus::InProgress => Stage::Export,
+        ExportStatus::Complete | ExportStatus::Ended(_) => Stage::Publish,
+    }
+}
+
+/// The request that the runbook makes by hand, as the rule's own target would (H25).
+fn task_request(situation: &Situation<'_>, head: &Candidate) -> Result<TaskRequest, Rest> {
+    let load = &situation.dataset.load;
+    let (network, platform_version, task_definition) = match &load.network {
+        NetworkSource::Inline { network, platform_version } => {
+            (network.clone(), platform_version.clone(), load.task_definition.clone())
+        }
+        NetworkSource::FromTrigger => {
+            let rule = situation.seen.watch.rule.as_ref().and_then(Seen::known);
+            let target = rule.and_then(|rule| rule.targets.first());
+            let (Some(target), Some(network)) = (target, target.and_then(|t| t.network.clone()))
+            else {
+                return Err(Rest::OddTrigger { why: "it has no target with a network".to_owned() });
+            };
+            let definition =
+                target.task_definition.clone().unwrap_or_else(|| load.task_definition.clone());
+            (network, target.platform_version.clone(), definition)
+        }
+    };
+    let date = load.date_format.render(head.date);
+    Ok(TaskRequest {
+        cluster: load.cluster.clone(),
+        task_definition,
+        container: load.container.clone(),
+        environment: BTreeMap::from([(load.date_variable.clone(), date)]),
+        network,
+        platform_version,
+        client_token: String::new(),
+        started_by: String::new(),
+    })
+}

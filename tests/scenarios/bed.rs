@@ -1,0 +1,115 @@
+//! The test bed: a world, a ledger in memory, the real engine, virtual time.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use gapmend::config::{self, Environment, Settings};
+use gapmend::daemon::{Engine, Errand, Healed, NoRecorder, heal};
+use gapmend::domain::DateStatus;
+use gapmend::ledger::{Asked, Ledger, MemoryStore};
+use gapmend::plan::Census;
+use gapmend::platform::{Clock, World};
+use gapmend::sim::{Sim, SimClock, SimPlatform, WorldBuilder};
+use tokio_util::sync::CancellationToken;
+
+/// The Liberator configuration of the repository, made to act.
+const LIBERATOR: &str = include_str!("../../config/liberator.toml");
+
+pub struct Bed {
+    pub sim: Sim,
+    pub clock: SimClock,
+    pub store: MemoryStore,
+    pub settings: Arc<Settings>,
+}
+
+pub fn date(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+pub fn noon() -> DateTime<Utc> {
+    "2026-06-30T12:00:00Z".parse().unwrap()
+}
+
+/// A world at noon, 30 days of history.
+pub fn world() -> WorldBuilder {
+    WorldBuilder::at(noon())
+}
+
+impl Bed {
+    /// The bed over a world, in mode auto, with more TOML at the end.
+    pub fn new(world: WorldBuilder, more: &str) -> Self {
+        let sim = world.build();
+        let clock = SimClock::new(sim.clone());
+        let text = LIBERATOR.replace("mode = \"observe\"", "mode = \"auto\"");
+        let text = format!("{text}\n{more}\n[datasets.liberator.window]\nlookback_days = 25\n");
+        let settings = config::load_text(&text, &Environment::default(), noon())
+            .unwrap_or_else(|problems| panic!("{problems}"))
+            .settings;
+        Self { sim, clock, store: MemoryStore::new(), settings: Arc::new(settings) }
+    }
+
+    pub fn world(&self) -> World {
+        World {
+            platform: Arc::new(SimPlatform::new(self.sim.clone())),
+            clock: Arc::new(self.clock.clone()),
+        }
+    }
+
+    /// A process that begins now: it knows only what the ledger says.
+    pub async fn engine(&self, errand: Errand) -> Engine {
+        let store = Arc::new(self.store.clone());
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let ledger = Ledger::open(store, clock, "test").await.unwrap();
+        Engine::new(self.world(), ledger, Arc::clone(&self.settings), Arc::new(NoRecorder), errand)
+    }
+
+    pub async fn heal(&self) -> Healed {
+        self.heal_with(Errand::default()).await
+    }
+
+    pub async fn heal_with(&self, errand: Errand) -> Healed {
+        let mut engine = self.engine(errand).await;
+        let names = ["liberator".to_owned()];
+        let asked = Asked { by: "tester".to_owned(), reason: None, ticket: None };
+        heal(&mut engine, &names, &asked, &CancellationToken::new()).await.unwrap()
+    }
+
+    /// What a fresh process sees.
+    pub async fn census(&self) -> Census {
+        let mut engine = self.engine(Errand::default()).await;
+        let pass = engine.pass("liberator").await;
+        let report = engine.reports().borrow().clone();
+        let census = report.datasets["liberator"].census.clone();
+        (*census.unwrap_or_else(|| panic!("{}", pass.detail))).clone()
+    }
+
+    pub async fn status(&self, day: &str) -> DateStatus {
+        self.census().await.verdict(date(day)).unwrap().status
+    }
+
+    /// The laws that hold at the end of every scenario.
+    pub async fn assert_quiet_and_sound(&self) {
+        {
+            let world = self.sim.lock();
+            assert!(world.overlaps().is_empty(), "{:?}", world.overlaps());
+            assert!(world.wrong_data().is_empty(), "{:?}", world.wrong_data());
+        }
+        let tasks = self.sim.lock().tasks().len();
+        let writes = self.sim.lock().our_dump_writes().len();
+        let mut engine = self.engine(Errand::default()).await;
+        engine.pass("liberator").await;
+        assert_eq!(
+            self.sim.lock().tasks().len(),
+            tasks,
+            "a pass over a healed world starts nothing"
+        );
+        assert_eq!(self.sim.lock().our_dump_writes().len(), writes);
+    }
+
+    /// Exactly one copy of the date in every table.
+    pub fn assert_one_copy(&self, day: &str) {
+        let copies = self.sim.lock().copies(date(day));
+        assert!(!copies.is_empty());
+        assert!(copies.values().all(|count| *count == 1), "{day}: {copies:?}");
+    }
+}

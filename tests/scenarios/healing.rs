@@ -1,0 +1,65 @@
+//! Finding the missing dates and healing them, one at a time.
+
+use gapmend::daemon::Errand;
+use gapmend::domain::{DateStatus, RunOutcome};
+use gapmend::plan::Rest;
+use gapmend::sim::{Profile, Times};
+
+use super::bed::{Bed, date, world};
+
+#[tokio::test]
+async fn a_gap_is_healed_with_exactly_one_copy() {
+    let bed = Bed::new(world().gap(date("2026-06-15")), "");
+    assert_eq!(bed.status("2026-06-15").await, DateStatus::Missing);
+    let healed = bed.heal().await;
+    assert!(healed.is_whole(), "{healed:#?}");
+    assert_eq!(healed.runs.len(), 1);
+    bed.assert_one_copy("2026-06-15");
+    bed.assert_quiet_and_sound().await;
+}
+
+#[tokio::test]
+async fn gaps_are_healed_newest_first_and_as_many_as_were_asked_for() {
+    let gaps = ["2026-06-10", "2026-06-12", "2026-06-15", "2026-06-18"];
+    let world = gaps.iter().fold(world(), |world, gap| world.gap(date(gap)));
+    let bed = Bed::new(world, "");
+    let healed = bed.heal_with(Errand { max_runs: Some(3), only: None }).await;
+    let order: Vec<String> = healed.runs.iter().map(|run| run.date.to_string()).collect();
+    assert_eq!(order, ["2026-06-18", "2026-06-15", "2026-06-12"]);
+    assert!(!healed.is_whole());
+    assert!(matches!(healed.rests[0].rest, Rest::NightSpent { runs: 3, .. }), "{:?}", healed.rests);
+    bed.assert_quiet_and_sound().await;
+}
+
+#[tokio::test]
+async fn a_date_that_fails_once_is_tried_again_after_its_back_off() {
+    let failing = Profile {
+        exits_1: Times::First(1),
+        log_lines: vec!["ERROR 1064 (42000) at line 7".to_owned()],
+        ..Profile::default()
+    };
+    let bed = Bed::new(world().gap(date("2026-06-15")).profile(date("2026-06-15"), failing), "");
+    let healed = bed.heal().await;
+    let outcomes: Vec<_> =
+        healed.runs.iter().map(|run| run.end.as_ref().unwrap().outcome).collect();
+    assert_eq!(outcomes, [RunOutcome::Failed, RunOutcome::Succeeded], "{healed:#?}");
+    let first = healed.runs[0].end.as_ref().unwrap();
+    assert!(first.detail.contains("ERROR 1064"), "{}", first.detail);
+    assert!(healed.is_whole());
+    bed.assert_one_copy("2026-06-15");
+    bed.assert_quiet_and_sound().await;
+}
+
+#[tokio::test]
+async fn a_date_that_always_fails_is_quarantined() {
+    let failing = Profile { exits_1: Times::Always, ..Profile::default() };
+    let bed = Bed::new(
+        world().gap(date("2026-06-15")).profile(date("2026-06-15"), failing),
+        "[datasets.liberator.backfill]\nstop_after = 10\nmax_runs_per_night = 10\n",
+    );
+    let healed = bed.heal().await;
+    assert_eq!(healed.runs.len(), 3);
+    assert!(!healed.is_whole());
+    assert_eq!(bed.status("2026-06-15").await, DateStatus::Quarantined);
+    bed.assert_quiet_and_sound().await;
+}
