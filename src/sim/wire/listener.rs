@@ -24,6 +24,11 @@ impl Cutter {
     pub(super) fn cut(&self) {
         self.0.cancel();
     }
+
+    /// Waits until the connection is cut, by whomever.
+    pub(super) async fn wait(&self) {
+        self.0.cancelled().await;
+    }
 }
 
 impl Connected<IncomingStream<'_, CuttableListener>> for Cutter {

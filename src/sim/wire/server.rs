@@ -127,11 +127,13 @@ async fn answer(
 ) -> Response<Body> {
     match door.call(request).await {
         Some(Outcome::Answered(reply)) => return reply.into_response(),
-        Some(Outcome::Silent) => {}
+        // The door closes some day, even on those who wait for ever.
+        Some(Outcome::Silent) => cutter.wait().await,
         // A client that leaves in the middle of its body asked for nothing.
         Some(Outcome::Dropped | Outcome::Refused(_)) | None => cutter.cut(),
     }
-    std::future::pending().await
+    // The connection is cut by now, so this reaches nobody: it only lets the server end it.
+    Response::new(Body::empty())
 }
 
 impl Door {
