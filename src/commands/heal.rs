@@ -25,12 +25,14 @@ use super::signals::Signals;
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 /// A request that nobody has taken up for so long is left to the daemon.
 const FOLLOWED_AT_MOST_HOURS: i64 = 24;
+/// So many dates that are left over are told; `plan` tells them all.
+const LEFT_SHOWN_AT_MOST: usize = 10;
 
 /// Heals.
 pub(super) async fn heal(global: &GlobalArgs, args: &HealArgs, out: &mut Out) -> Outcome {
     let session = Session::open(global).await?;
-    let named: BTreeSet<_> = args.named_dates().into_iter().collect();
-    let only = (!named.is_empty()).then_some(named);
+    let dates: BTreeSet<_> = args.named_dates().into_iter().collect();
+    let only = (!dates.is_empty()).then_some(dates);
     let names = match &only {
         Some(_) => vec![session.one_dataset(global)?],
         None => session.dataset_names(global)?,
@@ -218,14 +220,15 @@ async fn finish(
 }
 
 fn ending(end: &HealEnd) -> String {
-    let mut words = format!("{}: {}", end.dataset, end.rest);
-    for (date, status, reason) in end.left.iter().take(10) {
-        words += &format!("\n  {date} is {}: {reason}", status.label().replace('_', " "));
+    let mut lines = vec![format!("{}: {}", end.dataset, end.rest)];
+    for (date, status, reason) in end.left.iter().take(LEFT_SHOWN_AT_MOST) {
+        lines.push(format!("  {date} is {}: {reason}", status.label().replace('_', " ")));
     }
-    if end.left.len() > 10 {
-        words += &format!("\n  and {} more; see `gapmend plan`", end.left.len() - 10);
+    if end.left.len() > LEFT_SHOWN_AT_MOST {
+        let more = end.left.len() - LEFT_SHOWN_AT_MOST;
+        lines.push(format!("  and {more} more; see `gapmend plan`"));
     }
-    words
+    lines.join("\n")
 }
 
 /// How each rule is now.

@@ -4,6 +4,8 @@
 //! The checks of `s3.rs`, `glue.rs` and `events.rs` marked as portable can be pointed at another
 //! endpoint, to compare the door with it: `SIM_WIRE_ENDPOINT=http://127.0.0.1:5000`.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests may fail loudly")]
+
 mod door;
 mod ecs;
 mod events;
