@@ -29,8 +29,8 @@ const FOLLOWED_AT_MOST_HOURS: i64 = 24;
 /// Heals.
 pub(super) async fn heal(global: &GlobalArgs, args: &HealArgs, out: &mut Out) -> Outcome {
     let session = Session::open(global).await?;
-    let named: BTreeSet<_> = args.named_dates().into_iter().collect();
-    let only = (!named.is_empty()).then_some(named);
+    let dates: BTreeSet<_> = args.named_dates().into_iter().collect();
+    let only = (!dates.is_empty()).then_some(dates);
     let names = match &only {
         Some(_) => vec![session.one_dataset(global)?],
         None => session.dataset_names(global)?,

@@ -77,7 +77,7 @@ impl Session {
         only: Option<BTreeSet<chrono::NaiveDate>>,
     ) -> Result<Engine, Failure> {
         let errand = Errand { only, max_runs: None };
-        self.engine(command, errand, Arc::new(NoRecorder)).await
+        Ok(self.engine(command, errand, Arc::new(NoRecorder)).await?.looking())
     }
 
     /// An engine over a freshly opened ledger.

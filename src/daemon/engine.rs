@@ -34,6 +34,8 @@ pub struct Engine {
     memory: ZipMemory,
     datasets: BTreeMap<String, DatasetMemory>,
     pub(super) errand: Errand,
+    /// One-shot commands only look: their report is about whoever acts.
+    looks_only: bool,
     started_at: DateTime<Utc>,
     config: ConfigReport,
     report: watch::Sender<Arc<Report>>,
@@ -63,6 +65,8 @@ struct View {
     census: Option<Arc<Census>>,
     watch: Watch,
     last_pass: (DateTime<Utc>, PassOutcome, String),
+    /// What the pass before said, in the log.
+    logged: (PassOutcome, String),
 }
 
 /// How a pass ended.
@@ -108,10 +112,17 @@ impl Engine {
             memory: ZipMemory::default(),
             datasets: BTreeMap::new(),
             errand,
+            looks_only: false,
             started_at: now,
             config,
             report,
         }
+    }
+
+    /// The same, for a command that only looks: its report is about the process that acts.
+    #[must_use]
+    pub fn looking(self) -> Self {
+        Self { looks_only: true, ..self }
     }
 
     /// The last report, and every later one.
@@ -195,16 +206,34 @@ impl Engine {
             Ok(pass) => pass,
             Err(error) => self.ledger_failed(&error),
         };
-        tracing::info!(
-            dataset = name,
-            outcome = pass.outcome.label(),
-            rest = pass.rest.as_ref().map(Rest::label),
-            wake_at = %pass.wake_at.format("%Y-%m-%dT%H:%M:%SZ"),
-            "{}",
-            pass.detail
-        );
+        self.log_pass(name, &pass);
         self.publish_report();
         pass
+    }
+
+    /// One line for each decision; a pass that says the same again is only for the curious.
+    fn log_pass(&self, name: &str, pass: &Pass) {
+        let run = self.active_run_of(name);
+        let view = self.datasets.get(name).and_then(|memory| memory.view.as_ref());
+        let news = view.is_none_or(|view| view.logged != (pass.outcome, pass.detail.clone()));
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    dataset = name,
+                    outcome = pass.outcome.label(),
+                    rest = pass.rest.as_ref().map(Rest::label),
+                    run = run.map(|run| run.id.as_str()),
+                    stage = run.map(|run| run.stage.label()),
+                    "{}",
+                    pass.detail
+                )
+            };
+        }
+        match (news, pass.outcome) {
+            (true, PassOutcome::Error) => line!(warn),
+            (true, _) => line!(info),
+            (false, _) => line!(debug),
+        }
     }
 
     async fn try_pass(&mut self, name: &str) -> Result<Pass, LedgerError> {
@@ -481,7 +510,12 @@ impl Engine {
             Some(false) => memory.disabled_since = None,
             None => {}
         }
+        let before = memory.view.as_ref().map(|view| {
+            let (_, outcome, detail) = &view.last_pass;
+            (*outcome, detail.clone())
+        });
         memory.view = Some(View {
+            logged: before.unwrap_or((PassOutcome::Waiting, String::new())),
             census: plan.census.clone().map(Arc::new),
             plan,
             watch: seen.watch,
@@ -500,11 +534,10 @@ impl Engine {
             return Ok(());
         }
         let last = self.ledger.state().datasets.get(name).and_then(|state| state.passes.last());
+        let same =
+            last.is_some_and(|last| last.outcome == pass.outcome && last.detail == pass.detail);
         let in_progress = matches!(pass.rest, Some(Rest::InProgress { .. }));
-        let same = last.is_some_and(|last| {
-            last.outcome == pass.outcome && (last.detail == pass.detail || in_progress)
-        });
-        if same && !scanned {
+        if in_progress || (same && !scanned) {
             return Ok(());
         }
         let event = Event::Passed {
@@ -604,14 +637,19 @@ impl Engine {
             .datasets
             .values()
             .map(|dataset| (dataset.name.clone(), self.dataset_report(dataset, now)));
-        let acting = self.ledger.is_acting();
+        let looks_only = self.looks_only;
+        let somebody_acts = self.ledger.state().acting.writer.is_some();
+        let acting = if looks_only { somebody_acts } else { self.ledger.is_acting() };
         let refusal = self.ledger.refusal().map(ToString::to_string);
-        let standing_by = || "another process acts; this one stands by".to_owned();
+        let words = match (looks_only, somebody_acts) {
+            (true, _) | (false, false) => "no process acts: start `gapmend run`",
+            (false, true) => "another process acts; this one stands by",
+        };
         self.report.send_replace(Arc::new(Report {
             started_at: self.started_at,
             last_tick_at: now,
             acting,
-            not_acting: (!acting).then(|| refusal.unwrap_or_else(standing_by)),
+            not_acting: (!acting).then(|| refusal.unwrap_or_else(|| words.to_owned())),
             next_scan_at: slots::next(&self.settings.schedule, now).map(|slot| slot.at),
             ledger: Arc::new(self.ledger.state().clone()),
             datasets: datasets.collect(),

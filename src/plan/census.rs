@@ -471,10 +471,10 @@ fn half_there(date: NaiveDate, tables: &DateCoverage) -> Option<Finding> {
         format!("see `gapmend explain {date}`: purge or repair by hand, it is never re-run");
     if tables.missing.len() > half || tables.missing.is_empty() {
         let reason = format!(
-            "{} of {} expected tables have it, {} lack it",
+            "{} of {} expected tables have it; not in {}",
             tables.present,
             tables.expected,
-            tables.missing.len() - half
+            few_names(&tables.missing)
         );
         return Some(Finding::new(DateStatus::Partial, reason, person));
     }
@@ -492,6 +492,14 @@ fn half_there(date: NaiveDate, tables: &DateCoverage) -> Option<Finding> {
         first_name(&tables.empty)
     );
     Some(Finding::new(DateStatus::Empty, reason, person))
+}
+
+/// A few tables by name, and how many more.
+fn few_names(tables: &[TableId]) -> String {
+    let names: Vec<&str> = tables.iter().take(3).map(|id| id.table.as_str()).collect();
+    let more = tables.len() - names.len();
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{rest}", names.join(", "))
 }
 
 fn first_name(tables: &[TableId]) -> String {
