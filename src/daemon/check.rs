@@ -165,7 +165,7 @@ impl Checker<'_> {
         let id = export.snapshot_id.render(today);
         let mut findings = vec![
             self.seen(
-                format!("snapshot {id}"),
+                &format!("snapshot {id}"),
                 platform.snapshot(&id).await.map(|_| String::new()),
             ),
             self.seen(&format!("export {id}"), platform.export(&id).await.map(|_| String::new())),
