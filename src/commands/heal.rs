@@ -217,13 +217,18 @@ async fn finish(
     Ok(if healed.is_whole() { Exit::Done } else { Exit::Failed })
 }
 
+/// Dates that are named at the end; the rest is counted.
+const LEFT_SHOWN: usize = 10;
+
 fn ending(end: &HealEnd) -> String {
     let mut words = format!("{}: {}", end.dataset, end.rest);
-    for (date, status, reason) in end.left.iter().take(10) {
-        words += &format!("\n  {date} is {}: {reason}", status.label().replace('_', " "));
-    }
-    if end.left.len() > 10 {
-        words += &format!("\n  and {} more; see `gapmend plan`", end.left.len() - 10);
+    let shown = end.left.iter().take(LEFT_SHOWN);
+    words.extend(shown.map(|(date, status, reason)| {
+        format!("\n  {date} is {}: {reason}", status.label().replace('_', " "))
+    }));
+    if end.left.len() > LEFT_SHOWN {
+        let more = end.left.len() - LEFT_SHOWN;
+        words.extend([format!("\n  and {more} more; see `gapmend plan`")]);
     }
     words
 }

@@ -22,6 +22,10 @@ use crate::platform::World;
 
 /// A blind scan is made again after so long, and not oftener.
 const BLIND_RETRY_MINUTES: i64 = 5;
+/// An idle daemon still looks at the trigger this often: somebody may have disabled it.
+const TRIGGER_LOOK_MINUTES: i64 = 5;
+/// A pass looks closer so often at most: at what is in the way, then at the date.
+const CLOSER_LOOKS_AT_MOST: usize = 2;
 /// A fact is written against so many faster writers at most.
 const APPEND_TRIES: usize = 16;
 
@@ -67,6 +71,10 @@ struct View {
     last_pass: (DateTime<Utc>, PassOutcome, String),
     /// What the pass before said, in the log.
     logged: (PassOutcome, String),
+    /// When the next one is due at the latest.
+    wake_at: DateTime<Utc>,
+    /// The ledger's last entry when it ended.
+    seq: u64,
 }
 
 /// How a pass ended.
@@ -200,6 +208,23 @@ impl Engine {
         names
     }
 
+    /// When the dataset's next pass is due: when the last one said, when somebody wrote to the
+    /// ledger since, when a slot is due, and now and then for the trigger's sake.
+    #[must_use]
+    pub fn due_at(&self, name: &str) -> DateTime<Utc> {
+        let now = self.world.now();
+        let state = self.ledger.state();
+        let view = self.datasets.get(name).and_then(|memory| memory.view.as_ref());
+        let Some(view) = view.filter(|view| view.seq == state.seq) else { return now };
+        let last_slot = state.datasets.get(name).and_then(|dataset| dataset.last_slot);
+        let (last_pass_at, ..) = view.last_pass;
+        let due = slots::due(&self.settings.schedule, last_slot, now);
+        if due.is_some_and(|(slot, _)| last_pass_at < slot.at) {
+            return now;
+        }
+        view.wake_at.min(last_pass_at + Duration::minutes(TRIGGER_LOOK_MINUTES))
+    }
+
     /// One pass over one dataset.
     pub async fn pass(&mut self, name: &str) -> Pass {
         let pass = match self.try_pass(name).await {
@@ -248,8 +273,14 @@ impl Engine {
         let scan = self.take_scan(name);
         let mut seen = Observation { scan, watch, confirmed: None };
         let mut plan = self.plan(&dataset, &seen);
-        if let Ok(Step::Confirm { date }) = plan.step {
-            self.look_closer(&dataset, &mut seen, date).await;
+        for _ in 0..CLOSER_LOOKS_AT_MOST {
+            match plan.step {
+                Ok(Step::Survey) => {
+                    seen.watch.traffic = Some(observe::survey(&self.world, &dataset).await);
+                }
+                Ok(Step::Confirm { date }) => self.look_closer(&dataset, &mut seen, date).await,
+                Ok(_) | Err(_) => break,
+            }
             plan = self.plan(&dataset, &seen);
         }
         let pass = self.carry_out(&dataset, &plan).await?;
@@ -515,6 +546,8 @@ impl Engine {
             (*outcome, detail.clone())
         });
         memory.view = Some(View {
+            wake_at: pass.wake_at,
+            seq: self.ledger.state().seq,
             logged: before.unwrap_or((PassOutcome::Waiting, String::new())),
             census: plan.census.clone().map(Arc::new),
             plan,
