@@ -37,7 +37,8 @@ pub(super) async fn heal(global: &GlobalArgs, args: &HealArgs, out: &mut Out) ->
         None => session.dataset_names(global)?,
     };
     if args.dry_run {
-        return look::print_plans(&session, global, only, out).await;
+        let errand = Errand { only, max_runs: args.max, ..Errand::default() };
+        return look::print_plans(&session, global, errand, out).await;
     }
     refuse_observed(&session, &names)?;
     let wake = Arc::new(Notify::new());
@@ -60,7 +61,7 @@ pub(super) async fn heal(global: &GlobalArgs, args: &HealArgs, out: &mut Out) ->
         return finish(global, &session, &names, &healed, out).await;
     }
     drop(ledger);
-    let errand = Errand { only, max_runs: args.max };
+    let errand = Errand { only, max_runs: args.max, ..Errand::default() };
     let mut engine = session.engine("heal", errand, Arc::new(NoRecorder)).await?;
     let healed = heal_here(&session, &mut engine, &names, &asked, &signals).await?;
     finish(global, &session, &names, &healed, out).await
@@ -274,7 +275,7 @@ fn ending(end: &HealEnd) -> String {
 
 /// How each rule is now.
 async fn triggers(session: &Session, names: &[String]) -> BTreeMap<String, TriggerState> {
-    let Ok(mut engine) = session.looking_engine("heal", None).await else {
+    let Ok(mut engine) = session.looking_engine("heal", Errand::default()).await else {
         return names.iter().map(|name| (name.clone(), TriggerState::Unknown)).collect();
     };
     for name in names {
