@@ -43,6 +43,10 @@ impl Actor<'_> {
     /// The ledger could not be written: nothing was asked for after that.
     pub async fn act(&mut self, step: Step) -> Result<Acted, LedgerError> {
         match step {
+            Step::Survey => Ok(Acted::Done(
+                PassOutcome::Waiting,
+                "what is in the way is looked at once more".to_owned(),
+            )),
             Step::Confirm { date } => {
                 Ok(Acted::Done(PassOutcome::Waiting, format!("{date} is looked at once more")))
             }

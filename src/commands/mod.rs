@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod demo;
 mod failure;
 mod heal;
 mod look;
@@ -55,7 +56,7 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Outcome {
         Command::Explain(args) => look::explain(global, &args, out).await,
         Command::Heal(args) => heal::heal(global, &args, out).await,
         Command::Check => check::check(global, out).await,
-        Command::Demo(_) => Err(Failure::refused("the demo is not wired yet")),
+        Command::Demo(args) => demo::demo(&args, out).await,
         Command::Config(ConfigCommand::Schema) => look::schema(out),
         Command::Config(ConfigCommand::Show) => look::show_config(global, out),
         Command::Retry(args) => ask::retry(global, args, out).await,

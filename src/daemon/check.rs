@@ -243,15 +243,13 @@ impl Checker<'_> {
 
     fn target(&self, rule: &crate::domain::Rule) -> Finding {
         let subject = self.subject("the rule's target");
-        match crate::plan::odd_target(rule, self.dataset) {
-            Some(why) => wrong(subject, why, "see `load.network`; an inline table can replace it"),
-            None => {
-                let network = rule.targets.first().and_then(|target| target.network.as_ref());
-                let (subnets, groups) =
-                    network.map_or((0, 0), |n| (n.subnets.len(), n.security_groups.len()));
-                right(subject, format!("{subnets} subnets, {groups} security groups"))
-            }
+        if let Some(why) = crate::plan::odd_target(rule, self.dataset) {
+            return wrong(subject, why, "see `load.network`; an inline table can replace it");
         }
+        let network = rule.targets.first().and_then(|target| target.network.as_ref());
+        let (subnets, groups) =
+            network.map_or((0, 0), |n| (n.subnets.len(), n.security_groups.len()));
+        right(subject, format!("{subnets} subnets, {groups} security groups"))
     }
 
     /// Allowed dates that can never run: denied as well, or too young for ever.

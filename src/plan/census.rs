@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 use super::calendar::{self, Expectation};
 use super::expected::{DateCoverage, Expectations};
-use super::lag;
+use super::{Night, lag};
 use crate::config::{self, DatasetSettings, Mode};
 use crate::domain::{
     DateSpan, DateStatus, Dump, DumpFault, Export, ExportStatus, Flag, RunOutcome, Stage, TableId,
@@ -110,9 +110,11 @@ pub(super) fn census(
     scan: &Scan,
     watch: &Watch,
     dataset: &DatasetSettings,
+    night: &Night,
     now: DateTime<Utc>,
 ) -> Census {
-    let judge = Judge::new(ledger, scan, watch, dataset, now);
+    let mut judge = Judge::new(ledger, scan, watch, dataset, now);
+    judge.only = night.only.as_ref();
     let window = scan.window.iter().map(|date| (*date, true));
     let named = scan.named.iter().map(|date| (*date, false));
     let mut dates: Vec<DateVerdict> =
@@ -148,6 +150,8 @@ struct Judge<'a> {
     expectations: Expectations,
     once_available: Vec<DateSpan>,
     running: Option<&'a Run>,
+    /// Dates that are being asked for by name right now.
+    only: Option<&'a BTreeSet<NaiveDate>>,
     now: DateTime<Utc>,
     today: NaiveDate,
 }
@@ -193,6 +197,7 @@ impl<'a> Judge<'a> {
             dataset,
             expectations: Expectations::of(&scan.coverage),
             once_available,
+            only: None,
             running: ledger.active_run().filter(|run| run.dataset == dataset.name),
             now,
             today: calendar::local(dataset.timezone, now).0,
@@ -350,7 +355,8 @@ impl<'a> Judge<'a> {
                 "nothing while it is denied",
             ));
         }
-        let asked = self.ledger.asked_for(date).is_some();
+        let asked = self.ledger.asked_for(date).is_some()
+            || self.only.is_some_and(|only| only.contains(&date));
         let allowed = config::entry_for(&backfill.allow, date, self.today).is_some();
         (self.dataset.mode == Mode::Allowlist && !asked && !allowed).then(|| {
             Finding::new(
@@ -471,10 +477,10 @@ fn half_there(date: NaiveDate, tables: &DateCoverage) -> Option<Finding> {
         format!("see `gapmend explain {date}`: purge or repair by hand, it is never re-run");
     if tables.missing.len() > half || tables.missing.is_empty() {
         let reason = format!(
-            "{} of {} expected tables have it, {} lack it",
+            "{} of {} expected tables have it; not in {}",
             tables.present,
             tables.expected,
-            tables.missing.len() - half
+            few_names(&tables.missing)
         );
         return Some(Finding::new(DateStatus::Partial, reason, person));
     }
@@ -492,6 +498,14 @@ fn half_there(date: NaiveDate, tables: &DateCoverage) -> Option<Finding> {
         first_name(&tables.empty)
     );
     Some(Finding::new(DateStatus::Empty, reason, person))
+}
+
+/// A few tables by name, and how many more.
+fn few_names(tables: &[TableId]) -> String {
+    let names: Vec<&str> = tables.iter().take(3).map(|id| id.table.as_str()).collect();
+    let more = tables.len() - names.len();
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{rest}", names.join(", "))
 }
 
 fn first_name(tables: &[TableId]) -> String {

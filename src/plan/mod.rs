@@ -70,6 +70,9 @@ pub struct Candidate {
 /// The one thing to do. It carries all that `act` needs: the actor has no choices.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
+    /// Look at the snapshots, exports and workflow runs that a start must not meet, then plan
+    /// again with what was seen.
+    Survey,
     /// Look at one date narrowly, then plan again with what was seen.
     Confirm {
         /// The date.
@@ -207,7 +210,7 @@ pub fn plan(
     now: DateTime<Utc>,
 ) -> Plan {
     let scan = seen.scan.known();
-    let census = scan.map(|scan| census::census(ledger, scan, &seen.watch, dataset, now));
+    let census = scan.map(|scan| census::census(ledger, scan, &seen.watch, dataset, night, now));
     let mut queue = match (&census, scan) {
         (Some(census), Some(scan)) => queue::queue(ledger, census, scan, dataset),
         _ => Vec::new(),
