@@ -391,6 +391,9 @@ impl<'a> Judge<'a> {
             let reason = format!("run {} cannot be repeated safely: {}", run.attempt, end.detail);
             return Some(Finding::new(DateStatus::Quarantined, reason, person));
         }
+        if let Some(reason) = self.cancelled(date) {
+            return Some(Finding::new(DateStatus::Quarantined, reason, person));
+        }
         if let Some(reason) = self.export_spent(date) {
             return Some(Finding::new(DateStatus::Quarantined, reason, person));
         }
@@ -401,6 +404,16 @@ impl<'a> Judge<'a> {
             let reason = format!("{most} attempts failed; the last: {}", last.unwrap_or("unknown"));
             Finding::new(DateStatus::Quarantined, reason, person)
         })
+    }
+
+    /// An operator cancelled the date's last run: it is theirs to say when it may run again.
+    fn cancelled(&self, date: NaiveDate) -> Option<String> {
+        let forgiven = self.ledger.forgiven_at(date);
+        let last = self.ledger.runs_of(date).last()?;
+        let end = last.end.as_ref()?;
+        let by_operator = end.outcome == RunOutcome::Cancelled && end.repeat == Repeat::Unsafe;
+        (by_operator && forgiven.is_none_or(|at| last.started_at > at))
+            .then(|| format!("run {} was cancelled: {}", last.attempt, end.detail))
     }
 
     /// A date's export id can be used once (H21): one that did not end well is for a person.

@@ -49,7 +49,7 @@ pub(super) fn next(
     };
     let progress = Progress { run, ledger, seen, view, dataset, now };
     if run.stage > Stage::Load && progress.cancel_requested() {
-        return Ok(progress.end(RunOutcome::Cancelled, "an operator cancelled the run"));
+        return Ok(progress.cancel("an operator cancelled the run"));
     }
     match run.stage {
         Stage::Preflight | Stage::StageDump | Stage::Load => progress.load(),
@@ -188,7 +188,7 @@ impl Progress<'_> {
         }
         match why {
             StopWhy::Yield | StopWhy::HoldTooLong => self.end(RunOutcome::Void, detail),
-            StopWhy::Cancelled => self.end(RunOutcome::Cancelled, detail),
+            StopWhy::Cancelled => self.cancel(detail),
             StopWhy::Deadline => self.fail(FailureReason::Deadline, detail, Repeat::FromTheTop),
         }
     }
@@ -505,6 +505,12 @@ impl Progress<'_> {
 
     fn end(&self, outcome: RunOutcome, detail: impl Into<String>) -> Step {
         Step::EndRun(Box::new(self.ending(outcome, detail.into())))
+    }
+
+    /// Whoever cancelled a run does not want to see it begun again at once.
+    fn cancel(&self, detail: &str) -> Step {
+        let ending = self.ending(RunOutcome::Cancelled, detail.to_owned());
+        Step::EndRun(Box::new(EndRun { repeat: Repeat::Unsafe, ..ending }))
     }
 
     fn ending(&self, outcome: RunOutcome, detail: String) -> EndRun {

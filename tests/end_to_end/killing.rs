@@ -6,6 +6,7 @@
 use chrono::NaiveDate;
 use tokio::process::Child;
 
+use crate::serving::Daemon;
 use crate::stage::{Stage, days_ago, terminate, until, world};
 
 /// So many processes are killed before one may live.
@@ -64,9 +65,9 @@ async fn the_daemon_killed_at_any_moment_ends_with_exactly_one_copy() {
         let gaps = [days_ago(11), days_ago(18)];
         let stage = Stage::set(world().gap(gaps[0]).gap(gaps[1])).await;
         kill_again_and_again(&stage, &["run"], &gaps, seed).await;
-        let daemon = quiet(&stage, &["run"]);
+        let daemon = Daemon::start(&stage).await;
         until("the daemon heals the rest", || is_whole(&stage, &gaps)).await;
-        assert_eq!(terminate(daemon).await, 0);
+        assert_eq!(terminate(daemon.child).await, 0);
         stage.run(&["heal"]).await.with_code(0);
         stage.assert_healed_once(&gaps);
     }

@@ -58,7 +58,7 @@ async fn scan_tells_every_date_in_its_promised_shape() {
     assert_eq!(range["status"], "missing");
     assert_eq!(dataset["whole_through"], days_ago(24).to_string().as_str());
     let counted: u64 =
-        dataset["counts"].as_object().unwrap().values().flat_map(|n| n.as_u64()).sum();
+        dataset["counts"].as_object().unwrap().values().filter_map(serde_json::Value::as_u64).sum();
     let in_window = dates.iter().filter(|entry| entry["in_window"] == true).count();
     assert_eq!(counted, in_window as u64, "the counts add up to the window");
     assert_eq!(stage.calls_of("RunTask"), 0);

@@ -11,13 +11,13 @@ use tokio::process::{Child, Command};
 use crate::stage::{PATIENCE, Stage, days_ago, terminate, until, world};
 
 /// A running daemon, and where it listens.
-struct Daemon {
-    child: Child,
+pub(crate) struct Daemon {
+    pub(crate) child: Child,
     address: SocketAddr,
 }
 
 impl Daemon {
-    async fn start(stage: &Stage) -> Self {
+    pub(crate) async fn start(stage: &Stage) -> Self {
         let log = stage.path("daemon.log");
         let mut command = stage.command(&["run"]);
         command.stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap());
