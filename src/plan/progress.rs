@@ -13,8 +13,8 @@ use super::rest::Rest;
 use super::{EndRun, Step, census, expected, gates};
 use crate::config::{DatasetSettings, PublishSettings};
 use crate::domain::{
-    Export, ExportStatus, FailureReason, NodeKind, RunOutcome, Seen, Stage, Task, TaskState,
-    WorkflowNode, WorkflowRun, WorkflowStatus,
+    Export, ExportStatus, FailureReason, NodeKind, RunOutcome, Seen, Stage, TableId, Task,
+    TaskState, WorkflowNode, WorkflowRun, WorkflowStatus,
 };
 use crate::ledger::state::LoadRecord;
 use crate::ledger::{Repeat, Request, Run, State, StopWhy};
@@ -441,11 +441,14 @@ impl Progress<'_> {
     /// Which of the tables that should have the date have it, by the narrow look.
     fn proof(&self, look: &Confirmation) -> Proof {
         let present = u32::try_from(look.whole.len()).unwrap_or(u32::MAX);
-        let exported = look.exported.as_ref().filter(|exported| !exported.is_empty());
-        let expected: Vec<_> = match (exported, self.seen.scan.known()) {
-            (Some(exported), _) => {
-                look.tables.iter().filter(|id| exported.contains(&id.table)).cloned().collect()
-            }
+        // What the export held counts (H28), unless it names none of our tables.
+        let exported: Option<Vec<TableId>> = look.exported.as_ref().map(|exported| {
+            look.tables.iter().filter(|id| exported.contains(&id.table)).cloned().collect()
+        });
+        let exported = exported.filter(|exported| !exported.is_empty());
+        let blind_scan = exported.is_none() && self.seen.scan.known().is_none();
+        let expected: Vec<TableId> = match (exported, self.seen.scan.known()) {
+            (Some(exported), _) => exported,
             (None, Some(scan)) => expected::expected_tables(&scan.coverage, self.run.date),
             (None, None) => look.half.iter().cloned().collect(),
         };
@@ -454,7 +457,6 @@ impl Progress<'_> {
             .filter(|id| !look.whole.contains(*id))
             .map(ToString::to_string)
             .collect();
-        let blind_scan = exported.is_none() && self.seen.scan.known().is_none();
         if blind_scan && present < self.run.tables_expected {
             missing.push(format!("{} tables", self.run.tables_expected - present));
         }
