@@ -1,5 +1,7 @@
 //! The policies in `deploy/iam` and the operations that gapmend can call are the same set.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
+
 use std::collections::BTreeSet;
 
 /// What AWS calls the permission of an operation, where the two names differ.
