@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 use super::calendar::{self, Expectation};
 use super::expected::{DateCoverage, Expectations};
-use super::lag;
+use super::{Night, lag};
 use crate::config::{self, DatasetSettings, Mode};
 use crate::domain::{
     DateSpan, DateStatus, Dump, DumpFault, Export, ExportStatus, Flag, RunOutcome, Stage, TableId,
@@ -110,9 +110,10 @@ pub(super) fn census(
     scan: &Scan,
     watch: &Watch,
     dataset: &DatasetSettings,
+    night: &Night,
     now: DateTime<Utc>,
 ) -> Census {
-    let judge = Judge::new(ledger, scan, watch, dataset, now);
+    let judge = Judge::new(ledger, scan, watch, dataset, night, now);
     let window = scan.window.iter().map(|date| (*date, true));
     let named = scan.named.iter().map(|date| (*date, false));
     let mut dates: Vec<DateVerdict> =
@@ -145,6 +146,7 @@ struct Judge<'a> {
     scan: &'a Scan,
     watch: &'a Watch,
     dataset: &'a DatasetSettings,
+    night: &'a Night,
     expectations: Expectations,
     once_available: Vec<DateSpan>,
     running: Option<&'a Run>,
@@ -176,6 +178,7 @@ impl<'a> Judge<'a> {
         scan: &'a Scan,
         watch: &'a Watch,
         dataset: &'a DatasetSettings,
+        night: &'a Night,
         now: DateTime<Utc>,
     ) -> Self {
         let view = ledger.dataset(&dataset.name);
@@ -191,6 +194,7 @@ impl<'a> Judge<'a> {
             scan,
             watch,
             dataset,
+            night,
             expectations: Expectations::of(&scan.coverage),
             once_available,
             running: ledger.active_run().filter(|run| run.dataset == dataset.name),
@@ -329,6 +333,7 @@ impl<'a> Judge<'a> {
             .or_else(|| self.too_young(date))
             .or_else(|| self.quarantined(date))
             .or_else(|| self.bad_dump(date))
+            .or_else(|| self.cancelled(date))
             .or_else(|| self.backing_off(date))
             .unwrap_or_else(|| {
                 let key = dumps.first().map_or("", |dump| dump.key.as_str());
@@ -426,6 +431,15 @@ impl<'a> Judge<'a> {
         Some(Finding::new(DateStatus::BadDump, fault.to_string(), next))
     }
 
+    /// A run that an operator ended is not begun again in the same night.
+    fn cancelled(&self, date: NaiveDate) -> Option<Finding> {
+        is_cancelled_tonight(&self.ledger, date, self.night).then(|| {
+            let until = self.night.ends_at;
+            let next = format!("it is queued again at the next slot, {}", minute(until));
+            Finding::new(DateStatus::BackingOff, "an operator cancelled its run", next).until(until)
+        })
+    }
+
     fn backing_off(&self, date: NaiveDate) -> Option<Finding> {
         let failures = self.ledger.counted_failures(date);
         let last = failures.last()?.end.as_ref()?;
@@ -517,6 +531,15 @@ pub(super) fn spent_reason(export: &Export, taken_up_before: bool) -> Option<Str
         },
         ExportStatus::Starting | ExportStatus::InProgress => None,
     }
+}
+
+/// Whether an operator cancelled the date's run since the night began.
+pub(super) fn is_cancelled_tonight(
+    ledger: &DatasetView<'_>,
+    date: NaiveDate,
+    night: &Night,
+) -> bool {
+    ledger.cancelled_at(date).is_some_and(|at| at >= night.began_at)
 }
 
 /// The wait after the n-th failure: it doubles, up to a day.
