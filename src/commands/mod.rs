@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod demo;
 mod failure;
 mod heal;
 mod look;
@@ -47,7 +48,7 @@ fn prepare(cli: &Cli) -> Result<tokio::runtime::Runtime, Failure> {
 async fn dispatch(cli: Cli, out: &mut Out) -> Outcome {
     let global = &cli.global;
     match cli.command {
-        Command::Run => watch::run(global).await,
+        Command::Run => Box::pin(watch::run(global)).await,
         Command::Scan(args) => look::scan(global, &args, out).await,
         Command::Plan => look::plan(global, out).await,
         Command::Status => look::status(global, out).await,
@@ -55,7 +56,7 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Outcome {
         Command::Explain(args) => look::explain(global, &args, out).await,
         Command::Heal(args) => heal::heal(global, &args, out).await,
         Command::Check => check::check(global, out).await,
-        Command::Demo(_) => Err(Failure::refused("the demo is not wired yet")),
+        Command::Demo(args) => demo::demo(&args, out).await,
         Command::Config(ConfigCommand::Schema) => look::schema(out),
         Command::Config(ConfigCommand::Show) => look::show_config(global, out),
         Command::Retry(args) => ask::retry(global, args, out).await,

@@ -165,15 +165,15 @@ impl Checker<'_> {
         let id = export.snapshot_id.render(today);
         let mut findings = vec![
             self.seen(
-                format!("snapshot {id}"),
+                &format!("snapshot {id}"),
                 platform.snapshot(&id).await.map(|_| String::new()),
             ),
-            self.seen(format!("export {id}"), platform.export(&id).await.map(|_| String::new())),
+            self.seen(&format!("export {id}"), platform.export(&id).await.map(|_| String::new())),
         ];
         if let Some(instance) = &export.instance {
             let snapshots = platform.snapshots(instance).await;
             let words = snapshots.map(|found| format!("{} snapshots", found.len()));
-            findings.push(self.seen(format!("instance {instance}"), words));
+            findings.push(self.seen(&format!("instance {instance}"), words));
         }
         if let Some(bucket) = &export.bucket {
             let listing = Listing {
@@ -184,7 +184,7 @@ impl Checker<'_> {
             };
             let listed = platform.list_objects(&listing, &mut |_| {}).await;
             findings
-                .push(self.seen(format!("exports s3://{bucket}"), listed.map(|()| String::new())));
+                .push(self.seen(&format!("exports s3://{bucket}"), listed.map(|()| String::new())));
         }
         findings
     }
@@ -197,7 +197,7 @@ impl Checker<'_> {
             let runs = self.world.platform.workflow_runs(name, since).await;
             let words =
                 runs.map(|runs| format!("{} runs in {WORKFLOWS_SINCE_DAYS} days", runs.len()));
-            findings.push(self.seen(format!("workflow {name}"), words));
+            findings.push(self.seen(&format!("workflow {name}"), words));
         }
         findings
     }
@@ -243,15 +243,13 @@ impl Checker<'_> {
 
     fn target(&self, rule: &crate::domain::Rule) -> Finding {
         let subject = self.subject("the rule's target");
-        match crate::plan::odd_target(rule, self.dataset) {
-            Some(why) => wrong(subject, why, "see `load.network`; an inline table can replace it"),
-            None => {
-                let network = rule.targets.first().and_then(|target| target.network.as_ref());
-                let (subnets, groups) =
-                    network.map_or((0, 0), |n| (n.subnets.len(), n.security_groups.len()));
-                right(subject, format!("{subnets} subnets, {groups} security groups"))
-            }
+        if let Some(why) = crate::plan::odd_target(rule, self.dataset) {
+            return wrong(subject, why, "see `load.network`; an inline table can replace it");
         }
+        let network = rule.targets.first().and_then(|target| target.network.as_ref());
+        let (subnets, groups) =
+            network.map_or((0, 0), |n| (n.subnets.len(), n.security_groups.len()));
+        right(subject, format!("{subnets} subnets, {groups} security groups"))
     }
 
     /// Allowed dates that can never run: denied as well, or too young for ever.
@@ -279,8 +277,8 @@ impl Checker<'_> {
         findings
     }
 
-    fn seen(&self, what: String, looked: Answer<String>) -> Finding {
-        let subject = self.subject(&what);
+    fn seen(&self, what: &str, looked: Answer<String>) -> Finding {
+        let subject = self.subject(what);
         match looked {
             Ok(words) if words.is_empty() => right(subject, "can be seen".to_owned()),
             Ok(words) => right(subject, words),

@@ -25,6 +25,10 @@ use crate::platform::World;
 /// A scan that was blind, or could not be written down, is made again after so long, and not
 /// oftener.
 const SCAN_RETRY_MINUTES: i64 = 5;
+/// An idle daemon still looks at the trigger this often: somebody may have disabled it.
+const TRIGGER_LOOK_MINUTES: i64 = 5;
+/// A pass looks closer so often at most: at what is in the way, then at the date.
+const CLOSER_LOOKS_AT_MOST: usize = 2;
 /// A fact is written against so many faster writers at most.
 const APPEND_TRIES: usize = 16;
 
@@ -39,6 +43,8 @@ pub struct Engine {
     pub(super) errand: Errand,
     /// Why the last pass could not use the ledger.
     pub(super) ledger_trouble: Option<LedgerError>,
+    /// One-shot commands only look: their report is about whoever acts.
+    looks_only: bool,
     started_at: DateTime<Utc>,
     config: ConfigReport,
     report: watch::Sender<Arc<Report>>,
@@ -51,6 +57,8 @@ pub struct Errand {
     pub only: Option<BTreeSet<NaiveDate>>,
     /// At most so many runs, counted from the start.
     pub max_runs: Option<u32>,
+    /// Dates that are looked at as well, and nothing more.
+    pub look_at: BTreeSet<NaiveDate>,
 }
 
 /// What is kept in memory of a dataset between passes: nothing that a restart would miss.
@@ -68,6 +76,12 @@ struct View {
     census: Option<Arc<Census>>,
     watch: Watch,
     last_pass: (DateTime<Utc>, PassOutcome, String),
+    /// What the pass before said, in the log.
+    logged: (PassOutcome, String),
+    /// When the next one is due at the latest.
+    wake_at: DateTime<Utc>,
+    /// The ledger's last entry when it ended.
+    seq: u64,
 }
 
 /// How a pass ended.
@@ -114,10 +128,17 @@ impl Engine {
             datasets: BTreeMap::new(),
             errand,
             ledger_trouble: None,
+            looks_only: false,
             started_at: now,
             config,
             report,
         }
+    }
+
+    /// The same, for a command that only looks: its report is about the process that acts.
+    #[must_use]
+    pub fn looking(self) -> Self {
+        Self { looks_only: true, ..self }
     }
 
     /// The last report, and every later one.
@@ -195,6 +216,23 @@ impl Engine {
         names
     }
 
+    /// When the dataset's next pass is due: when the last one said, when somebody wrote to the
+    /// ledger since, when a slot is due, and now and then for the trigger's sake.
+    #[must_use]
+    pub fn due_at(&self, name: &str) -> DateTime<Utc> {
+        let now = self.world.now();
+        let state = self.ledger.state();
+        let view = self.datasets.get(name).and_then(|memory| memory.view.as_ref());
+        let Some(view) = view.filter(|view| view.seq == state.seq) else { return now };
+        let last_slot = state.datasets.get(name).and_then(|dataset| dataset.last_slot);
+        let (last_pass_at, ..) = view.last_pass;
+        let due = slots::due(&self.settings.schedule, last_slot, now);
+        if due.is_some_and(|(slot, _)| last_pass_at < slot.at) {
+            return now;
+        }
+        view.wake_at.min(last_pass_at + Duration::minutes(TRIGGER_LOOK_MINUTES))
+    }
+
     /// One pass over one dataset.
     pub async fn pass(&mut self, name: &str) -> Pass {
         let pass = match self.try_pass(name).await {
@@ -204,16 +242,34 @@ impl Engine {
             }
             Err(error) => self.ledger_failed(error),
         };
-        tracing::info!(
-            dataset = name,
-            outcome = pass.outcome.label(),
-            rest = pass.rest.as_ref().map(Rest::label),
-            wake_at = %pass.wake_at.format("%Y-%m-%dT%H:%M:%SZ"),
-            "{}",
-            pass.detail
-        );
+        self.log_pass(name, &pass);
         self.publish_report();
         pass
+    }
+
+    /// One line for each decision; a pass that says the same again is only for the curious.
+    fn log_pass(&self, name: &str, pass: &Pass) {
+        let run = self.active_run_of(name);
+        let view = self.datasets.get(name).and_then(|memory| memory.view.as_ref());
+        let news = view.is_none_or(|view| view.logged != (pass.outcome, pass.detail.clone()));
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    dataset = name,
+                    outcome = pass.outcome.label(),
+                    rest = pass.rest.as_ref().map(Rest::label),
+                    run = run.map(|run| run.id.as_str()),
+                    stage = run.map(|run| run.stage.label()),
+                    "{}",
+                    pass.detail
+                )
+            };
+        }
+        match (news, pass.outcome) {
+            (true, PassOutcome::Error) => line!(warn),
+            (true, _) => line!(info),
+            (false, _) => line!(debug),
+        }
     }
 
     async fn try_pass(&mut self, name: &str) -> Result<Pass, LedgerError> {
@@ -222,7 +278,6 @@ impl Engine {
             return Ok(self.idle_pass("the dataset is no longer in the configuration"));
         };
         self.end_orphan().await?;
-        self.answer_cancels(name).await?;
         let now = self.world.now();
         let scanned = self.scan_if_due(&dataset, now).await?;
         let active = self.active_run_of(name).cloned();
@@ -230,8 +285,14 @@ impl Engine {
         let scan = self.take_scan(name);
         let mut seen = Observation { scan, watch, confirmed: None };
         let mut plan = self.plan(&dataset, &seen);
-        if let Ok(Step::Confirm { date }) = plan.step {
-            self.look_closer(&dataset, &mut seen, date).await;
+        for _ in 0..CLOSER_LOOKS_AT_MOST {
+            match plan.step {
+                Ok(Step::Survey) => {
+                    seen.watch.traffic = Some(observe::survey(&self.world, &dataset).await);
+                }
+                Ok(Step::Confirm { date }) => self.look_closer(&dataset, &mut seen, date).await,
+                Ok(_) | Err(_) => break,
+            }
             plan = self.plan(&dataset, &seen);
         }
         // Whatever becomes of the ledger, what was seen is kept: a scan is not made again for it.
@@ -390,7 +451,7 @@ impl Engine {
     fn scan_scope(&self, dataset: &DatasetSettings) -> ScanScope {
         let state = self.ledger.state().datasets.get(&dataset.name);
         let asked = state.into_iter().flat_map(|state| state.asked.keys().copied());
-        let errand = self.errand.only.iter().flatten().copied();
+        let errand = self.errand.only.iter().flatten().chain(&self.errand.look_at).copied();
         ScanScope {
             asked: asked.chain(errand).collect(),
             last: state
@@ -492,30 +553,6 @@ impl Engine {
         self.ledger.append(vec![event]).await.map(|_| ())
     }
 
-    /// A cancel is about the run in progress. Once that has ended the request is answered, so
-    /// that it never ends a later run.
-    async fn answer_cancels(&mut self, name: &str) -> Result<(), LedgerError> {
-        if !self.ledger.is_acting() || self.active_run_of(name).is_some() {
-            return Ok(());
-        }
-        let state = self.ledger.state();
-        let last = state.runs.iter().rev().find(|run| run.dataset == name);
-        let answer = last.and_then(|run| run.end.as_ref().map(|end| (run, end))).map_or_else(
-            || "no run was in progress".to_owned(),
-            |(run, end)| format!("{} had ended: {}", run.id, end.outcome.label()),
-        );
-        let pending = state.datasets.get(name).into_iter().flat_map(|state| &state.pending);
-        let cancels = pending.filter(|(_, (request, _))| *request == Request::Cancel);
-        let done: Vec<Event> = cancels
-            .map(|(seq, _)| Event::RequestDone {
-                dataset: name.to_owned(),
-                seq: *seq,
-                answer: answer.clone(),
-            })
-            .collect();
-        if done.is_empty() { Ok(()) } else { self.write(done).await }
-    }
-
     /// The scan of the dataset, taken out of memory for the length of a pass.
     fn take_scan(&mut self, name: &str) -> Seen<Scan> {
         let memory = self.datasets.entry(name.to_owned()).or_default();
@@ -546,7 +583,14 @@ impl Engine {
             Some(false) => memory.disabled_since = None,
             None => {}
         }
+        let before = memory.view.as_ref().map(|view| {
+            let (_, outcome, detail) = &view.last_pass;
+            (*outcome, detail.clone())
+        });
         memory.view = Some(View {
+            wake_at: pass.wake_at,
+            seq: self.ledger.state().seq,
+            logged: before.unwrap_or((PassOutcome::Waiting, String::new())),
             census: plan.census.clone().map(Arc::new),
             plan,
             watch: seen.watch,
@@ -565,11 +609,10 @@ impl Engine {
             return Ok(());
         }
         let last = self.ledger.state().datasets.get(name).and_then(|state| state.passes.last());
+        let same =
+            last.is_some_and(|last| last.outcome == pass.outcome && last.detail == pass.detail);
         let in_progress = matches!(pass.rest, Some(Rest::InProgress { .. }));
-        let same = last.is_some_and(|last| {
-            last.outcome == pass.outcome && (last.detail == pass.detail || in_progress)
-        });
-        if same && !scanned {
+        if in_progress || (same && !scanned) {
             return Ok(());
         }
         let event = Event::Passed {
@@ -675,14 +718,19 @@ impl Engine {
             .datasets
             .values()
             .map(|dataset| (dataset.name.clone(), self.dataset_report(dataset, now)));
-        let acting = self.ledger.is_acting();
+        let looks_only = self.looks_only;
+        let somebody_acts = self.ledger.state().acting.writer.is_some();
+        let acting = if looks_only { somebody_acts } else { self.ledger.is_acting() };
         let refusal = self.ledger.refusal().map(ToString::to_string);
-        let standing_by = || "another process acts; this one stands by".to_owned();
+        let words = match (looks_only, somebody_acts) {
+            (true, _) | (false, false) => "no process acts: start `gapmend run`",
+            (false, true) => "another process acts; this one stands by",
+        };
         self.report.send_replace(Arc::new(Report {
             started_at: self.started_at,
             last_tick_at: now,
             acting,
-            not_acting: (!acting).then(|| refusal.unwrap_or_else(standing_by)),
+            not_acting: (!acting).then(|| refusal.unwrap_or_else(|| words.to_owned())),
             next_scan_at: slots::next(&self.settings.schedule, now).map(|slot| slot.at),
             ledger: Arc::new(self.ledger.state().clone()),
             datasets: datasets.collect(),

@@ -63,9 +63,6 @@ pub struct DatasetState {
     pub forgiven: BTreeMap<NaiveDate, DateTime<Utc>>,
     /// Dates that were asked for by name and have not been run since.
     pub asked: BTreeMap<NaiveDate, Asked>,
-    /// Dates whose run an operator cancelled, and when: they wait for the next slot.
-    #[serde(default)]
-    pub cancelled: BTreeMap<NaiveDate, DateTime<Utc>>,
     /// Requests that wait for an answer, by the entry that made them.
     pub pending: BTreeMap<u64, (Request, Asked)>,
     /// The last passes that had something to say.
@@ -385,12 +382,10 @@ impl State {
             }
             Request::Heal { dates, .. } => {
                 state.asked.extend(dates.iter().map(|date| (*date, asked.clone())));
-                state.cancelled.retain(|date, _| !dates.contains(date));
                 state.pending.insert(entry.seq, (request.clone(), asked.clone()));
             }
             Request::Retry { date } => {
                 state.forgiven.insert(*date, entry.at);
-                state.cancelled.remove(date);
                 state.failures_in_row = 0;
             }
             Request::Pause { until } => state.paused_until = Some(*until),
@@ -460,7 +455,8 @@ impl State {
                     tables_present: *tables_present,
                 });
                 let (dataset, date, outcome) = (run.dataset.clone(), run.date, *outcome);
-                self.count_outcome(at, &dataset, date, outcome);
+                self.count_outcome(&dataset, date, outcome);
+                self.forget_cancels(&dataset);
             }
             _ => return Err(misfit("not a run's event")),
         }
@@ -491,6 +487,7 @@ impl State {
                 what: "a run is in progress already",
             });
         }
+        self.forget_cancels(dataset);
         let preflight = StageRecord {
             stage: Stage::Preflight,
             started_at: *preflight_at,
@@ -522,13 +519,13 @@ impl State {
         Ok(())
     }
 
-    fn count_outcome(
-        &mut self,
-        at: DateTime<Utc>,
-        dataset: &str,
-        date: NaiveDate,
-        outcome: RunOutcome,
-    ) {
+    /// A `cancel` is about the run that was in progress when it was asked for, and no other.
+    fn forget_cancels(&mut self, dataset: &str) {
+        let pending = &mut self.entry(dataset).pending;
+        pending.retain(|_, (request, _)| *request != Request::Cancel);
+    }
+
+    fn count_outcome(&mut self, dataset: &str, date: NaiveDate, outcome: RunOutcome) {
         let state = self.entry(dataset);
         let by_operator = state.pending.values().any(|(request, _)| *request == Request::Cancel);
         match outcome {
@@ -540,7 +537,6 @@ impl State {
             RunOutcome::Failed => state.failures_in_row += 1,
             RunOutcome::Cancelled if by_operator => {
                 state.asked.remove(&date);
-                state.cancelled.insert(date, at);
             }
             // A restart ended it, or we yielded: it is planned afresh.
             RunOutcome::Cancelled | RunOutcome::Void => {}
@@ -643,12 +639,6 @@ impl<'a> DatasetView<'a> {
     #[must_use]
     pub fn forgiven_at(&self, date: NaiveDate) -> Option<DateTime<Utc>> {
         self.state.and_then(|state| state.forgiven.get(&date)).copied()
-    }
-
-    /// When an operator cancelled the date's last run, if nobody has asked for it since.
-    #[must_use]
-    pub fn cancelled_at(&self, date: NaiveDate) -> Option<DateTime<Utc>> {
-        self.state.and_then(|state| state.cancelled.get(&date)).copied()
     }
 
     /// Who asked for the date by name, if somebody did.

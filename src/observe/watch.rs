@@ -22,23 +22,19 @@ const LOG_LINES: usize = 20;
 pub async fn watch(world: &World, dataset: &DatasetSettings, run: Option<&Run>) -> Watch {
     let at = world.now();
     let platform = world.platform.as_ref();
-    let needs_traffic = run.is_none_or(|run| {
-        run.stage == Stage::Load && run.load.as_ref().is_some_and(|load| load.task_arn.is_none())
-    });
-    let (rule, tasks, traffic, run) = futures_util::join!(
-        rule(platform, dataset),
-        tasks(platform, dataset),
-        async {
-            if needs_traffic { Some(seen(traffic(platform, dataset, at).await)) } else { None }
-        },
-        async {
+    let (rule, tasks, run) =
+        futures_util::join!(rule(platform, dataset), tasks(platform, dataset), async {
             match run {
                 Some(run) => Some(seen(run_view(platform, dataset, run).await)),
                 None => None,
             }
-        },
-    );
-    Watch { at, rule, tasks, traffic, run }
+        },);
+    Watch { at, rule, tasks, traffic: None, run }
+}
+
+/// Looks at what a start must not meet: snapshots, exports and workflow runs.
+pub async fn survey(world: &World, dataset: &DatasetSettings) -> Seen<Traffic> {
+    seen(traffic(world.platform.as_ref(), dataset, world.now()).await)
 }
 
 fn seen<T>(looked: Result<T, Blindness>) -> Seen<T> {

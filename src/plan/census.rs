@@ -113,7 +113,8 @@ pub(super) fn census(
     night: &Night,
     now: DateTime<Utc>,
 ) -> Census {
-    let judge = Judge::new(ledger, scan, watch, dataset, night, now);
+    let mut judge = Judge::new(ledger, scan, watch, dataset, now);
+    judge.only = night.only.as_ref();
     let window = scan.window.iter().map(|date| (*date, true));
     let named = scan.named.iter().map(|date| (*date, false));
     let mut dates: Vec<DateVerdict> =
@@ -146,10 +147,11 @@ struct Judge<'a> {
     scan: &'a Scan,
     watch: &'a Watch,
     dataset: &'a DatasetSettings,
-    night: &'a Night,
     expectations: Expectations,
     once_available: Vec<DateSpan>,
     running: Option<&'a Run>,
+    /// Dates that are being asked for by name right now.
+    only: Option<&'a BTreeSet<NaiveDate>>,
     now: DateTime<Utc>,
     today: NaiveDate,
 }
@@ -178,7 +180,6 @@ impl<'a> Judge<'a> {
         scan: &'a Scan,
         watch: &'a Watch,
         dataset: &'a DatasetSettings,
-        night: &'a Night,
         now: DateTime<Utc>,
     ) -> Self {
         let view = ledger.dataset(&dataset.name);
@@ -194,9 +195,9 @@ impl<'a> Judge<'a> {
             scan,
             watch,
             dataset,
-            night,
             expectations: Expectations::of(&scan.coverage),
             once_available,
+            only: None,
             running: ledger.active_run().filter(|run| run.dataset == dataset.name),
             now,
             today: calendar::local(dataset.timezone, now).0,
@@ -333,7 +334,6 @@ impl<'a> Judge<'a> {
             .or_else(|| self.too_young(date))
             .or_else(|| self.quarantined(date))
             .or_else(|| self.bad_dump(date))
-            .or_else(|| self.cancelled(date))
             .or_else(|| self.backing_off(date))
             .unwrap_or_else(|| {
                 let key = dumps.first().map_or("", |dump| dump.key.as_str());
@@ -355,7 +355,8 @@ impl<'a> Judge<'a> {
                 "nothing while it is denied",
             ));
         }
-        let asked = self.ledger.asked_for(date).is_some();
+        let asked = self.ledger.asked_for(date).is_some()
+            || self.only.is_some_and(|only| only.contains(&date));
         let allowed = config::entry_for(&backfill.allow, date, self.today).is_some();
         (self.dataset.mode == Mode::Allowlist && !asked && !allowed).then(|| {
             Finding::new(
@@ -390,6 +391,9 @@ impl<'a> Judge<'a> {
             let reason = format!("run {} cannot be repeated safely: {}", run.attempt, end.detail);
             return Some(Finding::new(DateStatus::Quarantined, reason, person));
         }
+        if let Some(reason) = self.cancelled(date) {
+            return Some(Finding::new(DateStatus::Quarantined, reason, person));
+        }
         if let Some(reason) = self.export_spent(date) {
             return Some(Finding::new(DateStatus::Quarantined, reason, person));
         }
@@ -400,6 +404,16 @@ impl<'a> Judge<'a> {
             let reason = format!("{most} attempts failed; the last: {}", last.unwrap_or("unknown"));
             Finding::new(DateStatus::Quarantined, reason, person)
         })
+    }
+
+    /// An operator cancelled the date's last run: it is theirs to say when it may run again.
+    fn cancelled(&self, date: NaiveDate) -> Option<String> {
+        let forgiven = self.ledger.forgiven_at(date);
+        let last = self.ledger.runs_of(date).last()?;
+        let end = last.end.as_ref()?;
+        let by_operator = end.outcome == RunOutcome::Cancelled && end.repeat == Repeat::Unsafe;
+        (by_operator && forgiven.is_none_or(|at| last.started_at > at))
+            .then(|| format!("run {} was cancelled: {}", last.attempt, end.detail))
     }
 
     /// A date's export id can be used once (H21): one that did not end well is for a person.
@@ -429,15 +443,6 @@ impl<'a> Judge<'a> {
             | DumpFault::SameAsAnother { .. } => "ask the supplier for a good dump".to_owned(),
         };
         Some(Finding::new(DateStatus::BadDump, fault.to_string(), next))
-    }
-
-    /// A run that an operator ended is not begun again in the same night.
-    fn cancelled(&self, date: NaiveDate) -> Option<Finding> {
-        is_cancelled_tonight(&self.ledger, date, self.night).then(|| {
-            let until = self.night.ends_at;
-            let next = format!("it is queued again at the next slot, {}", minute(until));
-            Finding::new(DateStatus::BackingOff, "an operator cancelled its run", next).until(until)
-        })
     }
 
     fn backing_off(&self, date: NaiveDate) -> Option<Finding> {
@@ -485,10 +490,10 @@ fn half_there(date: NaiveDate, tables: &DateCoverage) -> Option<Finding> {
         format!("see `gapmend explain {date}`: purge or repair by hand, it is never re-run");
     if tables.missing.len() > half || tables.missing.is_empty() {
         let reason = format!(
-            "{} of {} expected tables have it, {} lack it",
+            "{} of {} expected tables have it; not in {}",
             tables.present,
             tables.expected,
-            tables.missing.len() - half
+            few_names(&tables.missing)
         );
         return Some(Finding::new(DateStatus::Partial, reason, person));
     }
@@ -506,6 +511,14 @@ fn half_there(date: NaiveDate, tables: &DateCoverage) -> Option<Finding> {
         first_name(&tables.empty)
     );
     Some(Finding::new(DateStatus::Empty, reason, person))
+}
+
+/// A few tables by name, and how many more.
+fn few_names(tables: &[TableId]) -> String {
+    let names: Vec<&str> = tables.iter().take(3).map(|id| id.table.as_str()).collect();
+    let more = tables.len() - names.len();
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{rest}", names.join(", "))
 }
 
 fn first_name(tables: &[TableId]) -> String {
@@ -531,15 +544,6 @@ pub(super) fn spent_reason(export: &Export, taken_up_before: bool) -> Option<Str
         },
         ExportStatus::Starting | ExportStatus::InProgress => None,
     }
-}
-
-/// Whether an operator cancelled the date's run since the night began.
-pub(super) fn is_cancelled_tonight(
-    ledger: &DatasetView<'_>,
-    date: NaiveDate,
-    night: &Night,
-) -> bool {
-    ledger.cancelled_at(date).is_some_and(|at| at >= night.began_at)
 }
 
 /// The wait after the n-th failure: it doubles, up to a day.

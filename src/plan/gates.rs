@@ -109,19 +109,18 @@ pub(super) fn closed_to_repetition(
         .or_else(|| closed_by_pipeline(ledger, seen, dataset, now))
 }
 
-/// What a load must not meet: other loads, what they left, and the next live dump.
+/// What a load must not meet: other loads, and the next live dump. What other loads left takes
+/// a survey, see [`closed_by_traffic`].
 fn closed_by_pipeline(
     ledger: &State,
     seen: &Observation,
     dataset: &DatasetSettings,
     now: DateTime<Utc>,
 ) -> Option<Rest> {
-    closed_by_tasks(&seen.watch.tasks)
-        .or_else(|| closed_by_traffic(seen.watch.traffic.as_ref(), now))
-        .or_else(|| {
-            let landing = seen.scan.known().map(|scan| &scan.landing)?;
-            closed_by_arrival(ledger, landing, dataset, now)
-        })
+    closed_by_tasks(&seen.watch.tasks).or_else(|| {
+        let landing = seen.scan.known().map(|scan| &scan.landing)?;
+        closed_by_arrival(ledger, landing, dataset, now)
+    })
 }
 
 fn paused(ledger: &State, dataset: &DatasetSettings, now: DateTime<Utc>) -> Option<Rest> {
@@ -201,8 +200,9 @@ pub(super) fn describe_task(task: &Task) -> String {
     }
 }
 
-fn closed_by_traffic(traffic: Option<&Seen<Traffic>>, now: DateTime<Utc>) -> Option<Rest> {
-    let traffic = match traffic? {
+/// The last gate, for a start that runs a load: snapshots, exports and workflow runs.
+pub(super) fn closed_by_traffic(traffic: &Seen<Traffic>, now: DateTime<Utc>) -> Option<Rest> {
+    let traffic = match traffic {
         Seen::Blind(causes) => return Some(Rest::Blind(causes.clone())),
         Seen::Known(traffic) => traffic,
     };

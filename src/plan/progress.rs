@@ -13,8 +13,8 @@ use super::rest::Rest;
 use super::{EndRun, Step, census, expected, gates};
 use crate::config::{DatasetSettings, Mode, PublishSettings};
 use crate::domain::{
-    Blindness, Export, ExportStatus, FailureReason, NodeKind, RunOutcome, Seen, Stage, Task,
-    TaskState, WorkflowNode, WorkflowRun, WorkflowStatus,
+    Blindness, Export, ExportStatus, FailureReason, NodeKind, RunOutcome, Seen, Stage, TableId,
+    Task, TaskState, WorkflowNode, WorkflowRun, WorkflowStatus,
 };
 use crate::ledger::state::LoadRecord;
 use crate::ledger::{Repeat, Request, Run, State, StopWhy};
@@ -58,7 +58,7 @@ pub(super) fn next(
     };
     let progress = Progress { run, ledger, seen, view, dataset, now };
     if run.stage > Stage::Load && progress.cancel_requested() {
-        return Ok(progress.end(RunOutcome::Cancelled, CANCELLED));
+        return Ok(progress.cancel(CANCELLED));
     }
     match run.stage {
         Stage::Preflight | Stage::StageDump | Stage::Load => progress.load(),
@@ -163,13 +163,17 @@ impl Progress<'_> {
             return Ok(self.end(RunOutcome::Cancelled, detail));
         }
         if self.cancel_requested() {
-            return self.give_up(load, RunOutcome::Cancelled, CANCELLED);
+            return self.give_up(load, self.cancel(CANCELLED), CANCELLED);
         }
-        match gates::closed_to_repetition(self.ledger, self.seen, self.dataset, self.now) {
+        let closed = gates::closed_to_repetition(self.ledger, self.seen, self.dataset, self.now);
+        let closed = match (closed, &self.seen.watch.traffic) {
+            (Some(rest), _) => Some(rest),
+            (None, None) => return Ok(Step::Survey),
+            (None, Some(traffic)) => gates::closed_by_traffic(traffic, self.now),
+        };
+        match closed {
             Some(Rest::Blind(causes)) => return Err(Rest::Blind(causes)),
-            Some(rest) => {
-                return self.give_up(load, RunOutcome::Void, &format!("not started: {rest}"));
-            }
+            Some(rest) => return self.never_began(load, &format!("not started: {rest}")),
             None => {}
         }
         match &self.seen.confirmed {
@@ -179,21 +183,25 @@ impl Progress<'_> {
                     return Ok(Step::Resubmit { run, task });
                 }
                 let detail = "the date appeared before its load was started";
-                self.give_up(load, RunOutcome::Void, detail)
+                self.never_began(load, detail)
             }
             Some(Seen::Blind(causes)) => Err(Rest::Blind(causes.clone())),
             Some(Seen::Known(_)) | None => Ok(Step::Confirm { date: self.run.date }),
         }
     }
 
+    fn never_began(&self, load: &LoadRecord, why: &str) -> Result<Step, Rest> {
+        self.give_up(load, self.end(RunOutcome::Void, why), why)
+    }
+
     /// Ends a run whose load is not known to exist, once a task that was accepted all the same
     /// would have shown itself: a task that nobody watches never yields (H1).
-    fn give_up(&self, load: &LoadRecord, outcome: RunOutcome, why: &str) -> Result<Step, Rest> {
+    fn give_up(&self, load: &LoadRecord, end: Step, why: &str) -> Result<Step, Rest> {
         if self.now - load.intended_at < Duration::minutes(TASK_APPEARS_WITHIN_MINUTES) {
             let detail = format!("{why}; its task may still show itself");
             return Err(waits(self.run, detail));
         }
-        Ok(self.end(outcome, why))
+        Ok(end)
     }
 
     /// ECS does not know the task: too new, or forgotten while nobody looked.
@@ -273,7 +281,7 @@ impl Progress<'_> {
         }
         match why {
             StopWhy::Yield | StopWhy::HoldTooLong => self.end(RunOutcome::Void, detail),
-            StopWhy::Cancelled => self.end(RunOutcome::Cancelled, detail),
+            StopWhy::Cancelled => self.cancel(detail),
             StopWhy::Deadline => self.fail(FailureReason::Deadline, detail, Repeat::FromTheTop),
         }
     }
@@ -551,11 +559,14 @@ impl Progress<'_> {
     /// Which of the tables that should have the date have it, by the narrow look.
     fn proof(&self, look: &Confirmation) -> Proof {
         let present = u32::try_from(look.whole.len()).unwrap_or(u32::MAX);
-        let exported = look.exported.as_ref().filter(|exported| !exported.is_empty());
-        let expected: Vec<_> = match (exported, self.seen.scan.known()) {
-            (Some(exported), _) => {
-                look.tables.iter().filter(|id| exported.contains(&id.table)).cloned().collect()
-            }
+        // What the export held counts (H28), unless it names none of our tables.
+        let exported: Option<Vec<TableId>> = look.exported.as_ref().map(|exported| {
+            look.tables.iter().filter(|id| exported.contains(&id.table)).cloned().collect()
+        });
+        let exported = exported.filter(|exported| !exported.is_empty());
+        let blind_scan = exported.is_none() && self.seen.scan.known().is_none();
+        let expected: Vec<TableId> = match (exported, self.seen.scan.known()) {
+            (Some(exported), _) => exported,
             (None, Some(scan)) => expected::expected_tables(&scan.coverage, self.run.date),
             (None, None) => look.half.iter().cloned().collect(),
         };
@@ -564,7 +575,6 @@ impl Progress<'_> {
             .filter(|id| !look.whole.contains(*id))
             .map(ToString::to_string)
             .collect();
-        let blind_scan = exported.is_none() && self.seen.scan.known().is_none();
         if blind_scan && present < self.run.tables_expected {
             missing.push(format!("{} tables", self.run.tables_expected - present));
         }
@@ -610,6 +620,12 @@ impl Progress<'_> {
 
     fn end(&self, outcome: RunOutcome, detail: impl Into<String>) -> Step {
         Step::EndRun(Box::new(self.ending(outcome, detail.into())))
+    }
+
+    /// Whoever cancelled a run does not want to see it begun again at once.
+    fn cancel(&self, detail: &str) -> Step {
+        let ending = self.ending(RunOutcome::Cancelled, detail.to_owned());
+        Step::EndRun(Box::new(EndRun { repeat: Repeat::Unsafe, ..ending }))
     }
 
     fn ending(&self, outcome: RunOutcome, detail: String) -> EndRun {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::census::{self, Census};
+use super::census::Census;
 use super::rest::Rest;
 use super::{Begin, Candidate, Night, Step, expected, gates};
 use crate::config::{DatasetSettings, NetworkSource};
@@ -35,12 +35,18 @@ pub(super) fn next(
         Seen::Known(scan) => scan,
         Seen::Blind(causes) => return Err(Rest::Blind(causes.clone())),
     };
-    let Some(head) = queue.first() else { return Err(nothing_queued(situation, census)) };
+    let Some(head) = queue.first() else { return Err(nothing_queued(census, situation.night)) };
     let takes_up = scan.exports.contains_key(&head.date);
     if let Some(rest) = gates::closed_by_people(situation, head)
         .or_else(|| gates::closed_by_world(situation, takes_up))
     {
         return Err(rest);
+    }
+    if !takes_up {
+        let Some(traffic) = &situation.seen.watch.traffic else { return Ok(Step::Survey) };
+        if let Some(rest) = gates::closed_by_traffic(traffic, situation.now) {
+            return Err(rest);
+        }
     }
     match &situation.seen.confirmed {
         Some(Seen::Blind(causes)) => Err(Rest::Blind(causes.clone())),
@@ -51,14 +57,11 @@ pub(super) fn next(
     }
 }
 
-/// A date that an operator cancelled is not waited for: it is the next night's.
-fn nothing_queued(situation: &Situation<'_>, census: Option<&Census>) -> Rest {
-    let (night, ledger) = (situation.night, situation.ledger.dataset(&situation.dataset.name));
+fn nothing_queued(census: Option<&Census>, night: &Night) -> Rest {
     let waiting = census
         .into_iter()
         .flat_map(|census| &census.dates)
         .filter(|verdict| verdict.status == DateStatus::BackingOff && night.is_about(verdict.date))
-        .filter(|verdict| !census::is_cancelled_tonight(&ledger, verdict.date, night))
         .filter_map(|verdict| verdict.until)
         .min();
     match waiting {

@@ -1,32 +1,97 @@
 //! EventBridge: the rule and its targets; and the Scheduler, which switches it back on.
+//!
+//! What begins with `portable_` asks for a [`Trigger`], which another endpoint can hold too.
 
+use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::types::{
+    AssignPublicIp, AwsVpcConfiguration, EcsParameters, LaunchType, NetworkConfiguration,
+};
 use aws_sdk_scheduler::types::{
     ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
 };
+use gapmend::sim::wire::WireServer;
 use gapmend::sim::{RuleSetting, WorldBuilder};
 
-use crate::door::{Door, code, quiet};
+use crate::door::{Door, code, config, other_endpoint, quiet, unique};
 
 const RULE: &str = "liberator-to-rds-snapshot-event";
 
-async fn state(door: &Door) -> String {
-    let rule = door.events().describe_rule().name(RULE).send().await.unwrap();
+/// A rule with its target, behind our door or the other endpoint.
+struct Trigger {
+    client: Client,
+    rule: String,
+    _server: Option<WireServer>,
+}
+
+async fn trigger() -> Trigger {
+    if let Some(url) = other_endpoint() {
+        let client = Client::new(&config(&url));
+        let rule = unique("wire-checks");
+        lay_out(&client, &rule).await;
+        return Trigger { client, rule, _server: None };
+    }
+    let door = Door::open(quiet().days(1)).await;
+    Trigger { client: door.events(), rule: RULE.to_owned(), _server: Some(door.server) }
+}
+
+async fn lay_out(client: &Client, rule: &str) {
+    let pattern = r#"{"source":["aws.s3"]}"#;
+    client.put_rule().name(rule).event_pattern(pattern).send().await.unwrap();
+    let network = AwsVpcConfiguration::builder()
+        .set_subnets(Some(["subnet-1", "subnet-2", "subnet-3"].map(str::to_owned).to_vec()))
+        .assign_public_ip(AssignPublicIp::Disabled)
+        .build()
+        .unwrap();
+    let task = EcsParameters::builder()
+        .task_definition_arn(
+            "arn:aws:ecs:eu-west-2:111122223333:task-definition/liberator-to-rds-snapshot:42",
+        )
+        .task_count(1)
+        .launch_type(LaunchType::Fargate)
+        .network_configuration(
+            NetworkConfiguration::builder().awsvpc_configuration(network).build(),
+        )
+        .build()
+        .unwrap();
+    let target = aws_sdk_eventbridge::types::Target::builder()
+        .id(rule)
+        .arn("arn:aws:ecs:eu-west-2:111122223333:cluster/dataplatform-prod-workers")
+        .role_arn("arn:aws:iam::111122223333:role/run-ecs-task")
+        .ecs_parameters(task)
+        .build()
+        .unwrap();
+    client.put_targets().rule(rule).targets(target).send().await.unwrap();
+}
+
+async fn state_of(client: &Client, rule: &str) -> String {
+    let rule = client.describe_rule().name(rule).send().await.unwrap();
     rule.state().unwrap().as_str().to_owned()
 }
 
+async fn state(door: &Door) -> String {
+    state_of(&door.events(), RULE).await
+}
+
 #[tokio::test]
-async fn the_rule_is_switched_off_and_on_and_twice_is_fine() {
-    let door = Door::open(quiet().days(1)).await;
-    let events = door.events();
-    assert_eq!(state(&door).await, "ENABLED");
+async fn portable_the_rule_is_switched_off_and_on_and_twice_is_fine() {
+    let trigger = trigger().await;
+    let Trigger { client, rule, _server } = &trigger;
+    assert_eq!(state_of(client, rule).await, "ENABLED");
     for _ in 0..2 {
-        events.disable_rule().name(RULE).event_bus_name("default").send().await.unwrap();
-        assert_eq!(state(&door).await, "DISABLED");
+        client.disable_rule().name(rule).event_bus_name("default").send().await.unwrap();
+        assert_eq!(state_of(client, rule).await, "DISABLED");
     }
     for _ in 0..2 {
-        events.enable_rule().name(RULE).send().await.unwrap();
-        assert_eq!(state(&door).await, "ENABLED");
+        client.enable_rule().name(rule).send().await.unwrap();
+        assert_eq!(state_of(client, rule).await, "ENABLED");
     }
+}
+
+#[tokio::test]
+async fn portable_a_rule_that_is_not_there_is_not_found() {
+    let trigger = trigger().await;
+    let answer = trigger.client.describe_rule().name("nothing").send().await;
+    assert_eq!(code(answer), "ResourceNotFoundException");
 }
 
 #[tokio::test]
@@ -39,9 +104,9 @@ async fn a_rule_in_another_state_or_in_other_hands_is_shown_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_target_says_where_and_how_its_task_runs() {
-    let door = Door::open(quiet().days(1)).await;
-    let targets = door.events().list_targets_by_rule().rule(RULE).send().await.unwrap();
+async fn portable_the_target_says_where_and_how_its_task_runs() {
+    let trigger = trigger().await;
+    let targets = trigger.client.list_targets_by_rule().rule(&trigger.rule).send().await.unwrap();
     let target = &targets.targets()[0];
     assert!(target.arn().ends_with(":cluster/dataplatform-prod-workers"));
     let task = target.ecs_parameters().unwrap();

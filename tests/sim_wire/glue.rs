@@ -1,11 +1,18 @@
 //! Glue: the catalog in pages, expressions, workflows.
+//!
+//! What begins with `portable_` asks for a [`Catalog`], which another endpoint can hold too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_glue::types::{PartitionValueList, Segment, WorkflowRunStatus};
+use aws_sdk_glue::Client;
+use aws_sdk_glue::types::{
+    Column, DatabaseInput, PartitionInput, PartitionValueList, Segment, StorageDescriptor,
+    TableInput, WorkflowRunStatus,
+};
 use gapmend::sim::Names;
+use gapmend::sim::wire::WireServer;
 
-use crate::door::{Door, code, july, quiet};
+use crate::door::{Door, code, config, july, other_endpoint, quiet, unique};
 
 const DATABASE: &str = "dataplatform-prod-liberator-raw-zone";
 const WORKFLOW: &str = "parking-liberator-backdated-data-workflow";
@@ -15,6 +22,48 @@ fn names(tables: usize) -> Names {
     let mut names = Names::default();
     names.raw[0].tables = (0..tables).map(|number| format!("liberator_t{number:03}")).collect();
     names
+}
+
+const TABLE: &str = "liberator_t000";
+const KEYS: [&str; 4] = ["import_year", "import_month", "import_day", "import_date"];
+
+/// A table with the first nineteen days of July but the 5th, behind our door or the other endpoint.
+struct Catalog {
+    client: Client,
+    database: String,
+    _server: Option<WireServer>,
+}
+
+async fn catalog() -> Catalog {
+    if let Some(url) = other_endpoint() {
+        let client = Client::new(&config(&url));
+        let database = unique("wire-checks");
+        lay_out(&client, &database).await;
+        return Catalog { client, database, _server: None };
+    }
+    let door = Door::open(quiet().days(19).names(names(1)).gap(july(5))).await;
+    Catalog { client: door.glue(), database: DATABASE.to_owned(), _server: Some(door.server) }
+}
+
+async fn lay_out(client: &Client, database: &str) {
+    let input = DatabaseInput::builder().name(database).build().unwrap();
+    client.create_database().database_input(input).send().await.unwrap();
+    let storage = |location: &str| StorageDescriptor::builder().location(location).build();
+    let keys = KEYS.map(|key| Column::builder().name(key).r#type("string").build().unwrap());
+    let place = "s3://dataplatform-prod-raw-zone/parking/liberator/t000/";
+    let table = TableInput::builder().name(TABLE).storage_descriptor(storage(place));
+    let table = table.set_partition_keys(Some(keys.to_vec())).build().unwrap();
+    client.create_table().database_name(database).table_input(table).send().await.unwrap();
+    for day in (1..=19).filter(|day| *day != 5) {
+        let partition = PartitionInput::builder().set_values(Some(values_of(day)));
+        let partition = partition.storage_descriptor(storage(&format!("{place}{day}"))).build();
+        let create = client.create_partition().database_name(database).table_name(TABLE);
+        create.partition_input(partition).send().await.unwrap();
+    }
+}
+
+fn values_of(day: u32) -> Vec<String> {
+    vec!["2026".into(), "07".into(), format!("{day:02}"), format!("202607{day:02}")]
 }
 
 #[tokio::test]
@@ -32,12 +81,12 @@ async fn tables_come_a_hundred_to_a_page() {
 }
 
 #[tokio::test]
-async fn a_table_has_its_keys_and_its_place() {
-    let door = Door::open(quiet().days(1).names(names(1))).await;
-    let table = door.glue().get_table().database_name(DATABASE).name("liberator_t000").send();
+async fn portable_a_table_has_its_keys_and_its_place() {
+    let catalog = catalog().await;
+    let table = catalog.client.get_table().database_name(&catalog.database).name(TABLE).send();
     let table = table.await.unwrap().table.unwrap();
     let keys: Vec<_> = table.partition_keys().iter().map(|key| key.name().to_owned()).collect();
-    assert_eq!(keys, ["import_year", "import_month", "import_day", "import_date"]);
+    assert_eq!(keys, KEYS);
     let location = table.storage_descriptor().unwrap().location().unwrap();
     assert!(
         location.starts_with("s3://dataplatform-prod-raw-zone/parking/liberator/"),
@@ -84,32 +133,41 @@ async fn the_segments_of_a_table_are_the_table() {
 }
 
 #[tokio::test]
-async fn an_expression_chooses_partitions_and_a_bad_one_is_refused() {
-    let door = Door::open(quiet().names(names(1))).await;
+async fn portable_an_expression_chooses_partitions_and_a_bad_one_is_refused() {
+    let catalog = catalog().await;
     let request =
-        || door.glue().get_partitions().database_name(DATABASE).table_name("liberator_t000");
-    let chosen = request().expression("import_date >= '20260710' AND import_date < '20260713'");
+        || catalog.client.get_partitions().database_name(&catalog.database).table_name(TABLE);
+    let chosen = request().expression("import_date >= '20260704' AND import_date < '20260708'");
     let chosen = chosen.send().await.unwrap();
-    let dates: Vec<_> = chosen.partitions().iter().map(|one| one.values()[3].clone()).collect();
-    assert_eq!(dates, ["20260710", "20260711", "20260712"]);
+    let dates: BTreeSet<_> =
+        chosen.partitions().iter().map(|one| one.values()[3].clone()).collect();
+    assert_eq!(dates.iter().collect::<Vec<_>>(), ["20260704", "20260706", "20260707"]);
     let bad = request().expression("import_date LIKES '2026'").send().await;
     assert_eq!(code(bad), "InvalidInputException");
 }
 
 #[tokio::test]
-async fn a_batch_gives_back_the_partitions_that_exist() {
-    let door = Door::open(quiet().names(names(1)).gap(july(5))).await;
-    let values = |day: &str| {
-        let values = ["2026", "07", day].map(str::to_owned).into_iter();
-        let values = values.chain([format!("202607{day}")]);
-        PartitionValueList::builder().set_values(Some(values.collect())).build().unwrap()
-    };
-    let batch =
-        door.glue().batch_get_partition().database_name(DATABASE).table_name("liberator_t000");
-    let batch = batch.partitions_to_get(values("04")).partitions_to_get(values("05"));
+async fn portable_a_batch_gives_back_the_partitions_that_exist() {
+    let catalog = catalog().await;
+    let values =
+        |day| PartitionValueList::builder().set_values(Some(values_of(day))).build().unwrap();
+    let batch = catalog.client.batch_get_partition();
+    let batch = batch.database_name(&catalog.database).table_name(TABLE);
+    let batch = batch.partitions_to_get(values(4)).partitions_to_get(values(5));
     let found = batch.send().await.unwrap();
     let dates: Vec<_> = found.partitions().iter().map(|one| one.values()[3].as_str()).collect();
     assert_eq!(dates, ["20260704"]);
+}
+
+#[tokio::test]
+async fn portable_absent_databases_and_tables_are_errors_and_never_empty() {
+    let catalog = catalog().await;
+    let glue = &catalog.client;
+    let not_found = "EntityNotFoundException";
+    assert_eq!(code(glue.get_database().name("nowhere").send().await), not_found);
+    assert_eq!(code(glue.get_tables().database_name("nowhere").send().await), not_found);
+    let table = glue.get_table().database_name(&catalog.database).name("nothing").send().await;
+    assert_eq!(code(table), not_found);
 }
 
 #[tokio::test]

@@ -61,6 +61,6 @@ async fn with_short_stages_the_same_takes_moments_of_the_systems_clock() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), published).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), published).await.unwrap();
     assert_eq!(partitions(&door, "liberator_pcn", &date.format("%Y%m%d").to_string()).await, 1);
 }

@@ -16,12 +16,11 @@ struct Bucket {
 }
 
 async fn bucket() -> Bucket {
-    let (client, server) = match other_endpoint() {
-        Some(url) => (s3(&config(&url)), None),
-        None => {
-            let door = Door::open(quiet().days(1)).await;
-            (door.s3(), Some(door.server))
-        }
+    let (client, server) = if let Some(url) = other_endpoint() {
+        (s3(&config(&url)), None)
+    } else {
+        let door = Door::open(quiet().days(1)).await;
+        (door.s3(), Some(door.server))
     };
     let name = unique("wire-checks");
     let location = aws_sdk_s3::types::CreateBucketConfiguration::builder()
