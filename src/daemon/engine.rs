@@ -183,6 +183,9 @@ impl Engine {
         for memory in self.datasets.values_mut() {
             memory.scan = None;
             memory.scan_tried_at = None;
+            if let Some(view) = &mut memory.view {
+                view.wake_at = DateTime::<Utc>::MIN_UTC; // what it waits for may hold no longer
+            }
         }
         self.settings = settings;
     }
