@@ -182,7 +182,6 @@ fn profile(random: &mut fastrand::Rng) -> Profile {
     }
 }
 
-/// The world of every history ends before its first slot would be late.
 #[test]
 fn the_gaps_of_a_history_are_old_enough() {
     assert!(date(OLDEST_GAP) + Duration::days(5) < date(TOO_YOUNG));

@@ -1,7 +1,7 @@
 //! A night to decide about: twenty days, two tables, everything whole; tests spoil it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 
@@ -50,6 +50,18 @@ pub(super) fn entry(dates: &str, reason: &str) -> NamedDates {
     }
 }
 
+/// The Liberator feed, made to act.
+fn dataset() -> &'static DatasetSettings {
+    static DATASET: OnceLock<Arc<DatasetSettings>> = OnceLock::new();
+    DATASET.get_or_init(|| {
+        let text = LIBERATOR.replace("mode = \"observe\"", "mode = \"auto\"");
+        let now = at("2026-06-30T12:00:00Z");
+        let loaded = config::load_text(&text, &Environment::default(), now);
+        let settings = loaded.unwrap_or_else(|problems| panic!("{problems}")).settings;
+        Arc::clone(&settings.datasets["liberator"])
+    })
+}
+
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) now: DateTime<Utc>,
@@ -70,15 +82,12 @@ impl World {
     /// Noon; every date but today's is whole.
     pub(super) fn whole() -> Self {
         let now = at("2026-06-30T12:00:00Z");
-        let text = LIBERATOR.replace("mode = \"observe\"", "mode = \"auto\"");
-        let settings = config::load_text(&text, &Environment::default(), now);
-        let settings = settings.unwrap_or_else(|problems| panic!("{problems}")).settings;
         let dates: BTreeSet<NaiveDate> = (0..20).map(|day| first() + Duration::days(day)).collect();
         let by_table: BTreeMap<_, _> = TABLES.map(|table| (table, dates.clone())).into();
         let dumps = dates.iter().map(|date| (*date, vec![dump(*date)])).collect();
         Self {
             now,
-            dataset: Arc::unwrap_or_clone(settings.datasets["liberator"].clone()),
+            dataset: dataset().clone(),
             ledger: State::default(),
             catalogued: by_table.clone(),
             stored: by_table,
