@@ -22,6 +22,8 @@ mod progress;
 mod queue;
 mod rest;
 mod start;
+#[cfg(test)]
+mod tests;
 mod wake;
 
 use chrono::{DateTime, NaiveDate, Utc};

@@ -7,5 +7,6 @@
 
 mod bed;
 mod crash_points;
+mod faults;
 mod laws;
 mod mortal;
