@@ -144,8 +144,7 @@ impl Engine {
     /// Looks only at the trigger, the tasks and the run in progress.
     pub async fn glance(&mut self, name: &str) {
         let Some(dataset) = self.settings.datasets.get(name).cloned() else { return };
-        let active = self.active_run_of(name).cloned();
-        let watch = observe::watch(&self.world, &dataset, active.as_ref()).await;
+        let watch = observe::watch(&self.world, &dataset, self.ledger.state()).await;
         let seen = Observation { scan: self.take_scan(name), watch, confirmed: None };
         let plan = self.plan(&dataset, &seen);
         let pass = self.idle_pass("");
@@ -430,8 +429,14 @@ impl Engine {
             blind: scan.blindness().iter().map(ToString::to_string).collect(),
         };
         let Some(known) = scan.known() else { return record };
-        let watch =
-            Watch { at: now, rule: None, tasks: Seen::Known(Vec::new()), traffic: None, run: None };
+        let watch = Watch {
+            at: now,
+            rule: None,
+            tasks: Seen::Known(Vec::new()),
+            traffic: None,
+            run: None,
+            trigger: observe::TriggerView::default(),
+        };
         let seen = Observation { scan: Seen::Known(known.clone()), watch, confirmed: None };
         let plan = plan::plan(self.ledger.state(), &seen, dataset, &self.night(now), now);
         let Some(census) = plan.census else { return record };

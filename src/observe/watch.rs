@@ -3,12 +3,12 @@
 use chrono::{DateTime, Duration, Utc};
 use futures_util::future::try_join_all;
 
-use super::{RunView, Traffic, Watch, blind};
+use super::{RunView, Traffic, Watch, blind, trigger};
 use crate::config::{DatasetSettings, PublishSettings};
 use crate::domain::{
     Blindness, Export, Rule, Seen, Snapshot, Stage, Task, WorkflowRun, WorkflowStatus,
 };
-use crate::ledger::Run;
+use crate::ledger::{Run, State};
 use crate::platform::{Platform, World};
 
 /// The services' clocks and ours may differ by so much when runs are matched by time.
@@ -19,8 +19,9 @@ const WORKFLOWS_SINCE_DAYS: i64 = 3;
 const LOG_LINES: usize = 20;
 
 /// Looks at the rule, the tasks and, when there is one, the run in progress.
-pub async fn watch(world: &World, dataset: &DatasetSettings, run: Option<&Run>) -> Watch {
+pub async fn watch(world: &World, dataset: &DatasetSettings, ledger: &State) -> Watch {
     let at = world.now();
+    let run = ledger.active_run().filter(|run| run.dataset == dataset.name);
     let platform = world.platform.as_ref();
     let needs_traffic = run.is_none_or(|run| {
         run.stage == Stage::Load && run.load.as_ref().is_some_and(|load| load.task_arn.is_none())
@@ -38,10 +39,11 @@ pub async fn watch(world: &World, dataset: &DatasetSettings, run: Option<&Run>) 
             }
         },
     );
-    Watch { at, rule, tasks, traffic, run }
+    let trigger = trigger::look(platform, dataset, ledger, rule.as_ref(), at).await;
+    Watch { at, rule, tasks, traffic, run, trigger }
 }
 
-fn seen<T>(looked: Result<T, Blindness>) -> Seen<T> {
+pub(super) fn seen<T>(looked: Result<T, Blindness>) -> Seen<T> {
     looked.map_or_else(|cause| Seen::Blind(vec![cause]), Seen::Known)
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::census::Census;
 use super::rest::Rest;
-use super::{Begin, Candidate, Night, Step, expected, gates};
+use super::{Begin, Candidate, Night, Step, expected, gates, hold};
 use crate::config::{DatasetSettings, NetworkSource};
 use crate::domain::{DateStatus, Export, ExportStatus, Seen, Stage};
 use crate::ledger::State;
@@ -76,6 +76,12 @@ fn begin(
 ) -> Result<Step, Rest> {
     let dataset = situation.dataset;
     let stage = look.export.as_ref().map_or(Stage::Load, stage_of_export);
+    let run = format!("{}/{}/{}", dataset.name, head.date, head.attempt);
+    if stage == Stage::Load
+        && let Some(step) = hold::before_load(situation, &scan.landing, &run)?
+    {
+        return Ok(step);
+    }
     let load = match stage {
         Stage::Load => Some(task_request(situation, head)?),
         Stage::Preflight
@@ -87,7 +93,7 @@ fn begin(
     };
     let expected = expected::expected_tables(&scan.coverage, head.date).len();
     let begin = Box::new(Begin {
-        run: format!("{}/{}/{}", dataset.name, head.date, head.attempt),
+        run,
         candidate: head.clone(),
         stage,
         tables_expected: u32::try_from(expected).unwrap_or(u32::MAX),
