@@ -6,6 +6,8 @@
 //!
 //! What this layer never does: decide, wait, or repeat an effect.
 
+mod trigger;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -43,6 +45,10 @@ impl Actor<'_> {
     /// The ledger could not be written: nothing was asked for after that.
     pub async fn act(&mut self, step: Step) -> Result<Acted, LedgerError> {
         match step {
+            Step::Survey => Ok(Acted::Done(
+                PassOutcome::Waiting,
+                "what is in the way is looked at once more".to_owned(),
+            )),
             Step::Confirm { date } => {
                 Ok(Acted::Done(PassOutcome::Waiting, format!("{date} is looked at once more")))
             }
@@ -81,6 +87,16 @@ impl Actor<'_> {
                 self.start_workflow(run, workflow, properties).await
             }
             Step::EndRun(end) => self.end_run(*end).await,
+            step @ (Step::Hold(_)
+            | Step::ArmDeadMan { .. }
+            | Step::DisarmDeadMan { .. }
+            | Step::DisableRule { .. }
+            | Step::EnableRule { .. }
+            | Step::ReleaseProven { .. }
+            | Step::MoveHold { .. }
+            | Step::CloseHold { .. }
+            | Step::DriveLive { .. }
+            | Step::MissLiveDump { .. }) => self.act_on_trigger(step).await,
         }
     }
 

@@ -191,13 +191,11 @@ impl Stage {
 async fn stop(daemon: &mut Child) -> Result<bool, Failure> {
     let Some(pid) = daemon.id() else { return Ok(false) };
     Command::new("kill").arg("-TERM").arg(pid.to_string()).status().await?;
-    match tokio::time::timeout(STOP_LIMIT, daemon.wait()).await {
-        Ok(status) => Ok(status?.success()),
-        Err(_) => {
-            daemon.kill().await?;
-            Ok(false)
-        }
+    if let Ok(status) = tokio::time::timeout(STOP_LIMIT, daemon.wait()).await {
+        return Ok(status?.success());
     }
+    daemon.kill().await?;
+    Ok(false)
 }
 
 async fn free_address() -> Result<String, Failure> {

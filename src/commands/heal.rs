@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use gapmend::config::Mode;
 use gapmend::daemon::{self, Engine, Errand, HealEnd, Healed, NoRecorder, Report};
-use gapmend::domain::TriggerState;
+use gapmend::domain::{DateSpan, DateStatus, PassOutcome, RunOutcome, TriggerState};
 use gapmend::expose::Exit;
 use gapmend::expose::cli::args::{GlobalArgs, HealArgs, Output};
 use gapmend::expose::cli::{HealProgress, Out, StageLimits, history_text};
 use gapmend::expose::json;
-use gapmend::ledger::{Ledger, Request, Run};
+use gapmend::ledger::{Ledger, Request, Run, State};
+use gapmend::plan::Rest;
 use tokio::sync::{Notify, watch};
 
 use super::Outcome;
@@ -149,7 +150,7 @@ async fn follow(
                 progress.show(run, None, now);
             }
         }
-        if names.iter().all(|name| is_served(&ledger, name, request)) {
+        if names.iter().all(|name| is_served(&ledger, name, request, began)) {
             break;
         }
         if now - began > chrono::Duration::hours(FOLLOWED_AT_MOST_HOURS) {
@@ -168,23 +169,61 @@ async fn follow(
             }
         }
     }
-    let runs = ledger.state().runs.iter();
+    let state = ledger.state();
+    let runs = state.runs.iter();
     let runs = runs.filter(|run| names.contains(&run.dataset) && run.started_at >= began);
-    Ok(Healed { runs: runs.cloned().collect(), rests: Vec::new(), interrupted })
+    let rests = names.iter().map(|name| HealEnd {
+        dataset: name.clone(),
+        rest: Rest::NothingToDo,
+        left: not_healed(state, name, request, began),
+    });
+    Ok(Healed { runs: runs.cloned().collect(), rests: rests.collect(), interrupted })
 }
 
-/// Whether the acting process has scanned for the request and has nothing of it left to run.
-fn is_served(ledger: &Ledger, name: &str, request: &Request) -> bool {
+/// Whether the acting process has taken the request up and is done with it.
+fn is_served(ledger: &Ledger, name: &str, request: &Request, began: DateTime<Utc>) -> bool {
     let state = ledger.state();
     let Some(dataset) = state.datasets.get(name) else { return false };
     let waiting = dataset.pending.values().any(|(pending, _)| pending == request);
     let active = state.active_run().is_some_and(|run| run.dataset == name);
-    let Request::Heal { dates, .. } = request else { return true };
-    let queued = match dates.as_slice() {
-        [] => !dataset.enqueued.is_empty(),
-        dates => dates.iter().any(|date| dataset.enqueued.contains_key(date)),
+    let rested = dataset.passes.last().is_some_and(|pass| {
+        pass.at >= began && matches!(pass.outcome, PassOutcome::NothingToDo | PassOutcome::Skipped)
+    });
+    let healed = |date: &NaiveDate| has_succeeded(state, name, *date, began);
+    let all_healed = match request {
+        Request::Heal { dates, .. } => !dates.is_empty() && dates.iter().all(healed),
+        Request::Scan
+        | Request::Retry { .. }
+        | Request::Cancel
+        | Request::Pause { .. }
+        | Request::Resume => false,
     };
-    !waiting && !active && !queued
+    !waiting && !active && (rested || all_healed)
+}
+
+fn has_succeeded(state: &State, name: &str, date: NaiveDate, since: DateTime<Utc>) -> bool {
+    state.runs_of(name, date).any(|run| {
+        run.end.as_ref().is_some_and(|end| end.at >= since && end.outcome == RunOutcome::Succeeded)
+    })
+}
+
+/// The dates of a request that were not healed, although they were asked for.
+fn not_healed(
+    state: &State,
+    name: &str,
+    request: &Request,
+    since: DateTime<Utc>,
+) -> Vec<(NaiveDate, DateStatus, String)> {
+    let Request::Heal { dates, .. } = request else { return Vec::new() };
+    let available = |date: NaiveDate| {
+        let scan = state.datasets.get(name).and_then(|dataset| dataset.last_scan.as_ref());
+        let spans = scan.into_iter().flat_map(|(_, record)| &record.available);
+        spans.filter_map(|span| span.parse::<DateSpan>().ok()).any(|span| span.contains(date))
+    };
+    let left = dates
+        .iter()
+        .filter(|date| !has_succeeded(state, name, **date, since) && !available(**date));
+    left.map(|date| (*date, DateStatus::Missing, format!("see `gapmend explain {date}`"))).collect()
 }
 
 async fn finish(
@@ -217,13 +256,18 @@ async fn finish(
     Ok(if healed.is_whole() { Exit::Done } else { Exit::Failed })
 }
 
+/// Dates that are named at the end; the rest is counted.
+const LEFT_SHOWN: usize = 10;
+
 fn ending(end: &HealEnd) -> String {
     let mut words = format!("{}: {}", end.dataset, end.rest);
-    for (date, status, reason) in end.left.iter().take(10) {
-        words += &format!("\n  {date} is {}: {reason}", status.label().replace('_', " "));
-    }
-    if end.left.len() > 10 {
-        words += &format!("\n  and {} more; see `gapmend plan`", end.left.len() - 10);
+    let shown = end.left.iter().take(LEFT_SHOWN);
+    words.extend(shown.map(|(date, status, reason)| {
+        format!("\n  {date} is {}: {reason}", status.label().replace('_', " "))
+    }));
+    if end.left.len() > LEFT_SHOWN {
+        let more = end.left.len() - LEFT_SHOWN;
+        words.extend([format!("\n  and {more} more; see `gapmend plan`")]);
     }
     words
 }

@@ -48,7 +48,7 @@ fn prepare(cli: &Cli) -> Result<tokio::runtime::Runtime, Failure> {
 async fn dispatch(cli: Cli, out: &mut Out) -> Outcome {
     let global = &cli.global;
     match cli.command {
-        Command::Run => watch::run(global).await,
+        Command::Run => Box::pin(watch::run(global)).await,
         Command::Scan(args) => look::scan(global, &args, out).await,
         Command::Plan => look::plan(global, out).await,
         Command::Status => look::status(global, out).await,

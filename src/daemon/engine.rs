@@ -1,6 +1,8 @@
 //! The pass: look, plan, at most one step, record. Start-up, the nightly scan, a request and
 //! a retry are all this one function; nothing else in gapmend has an effect.
 
+mod tending;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,10 +13,7 @@ use super::report::{ConfigReport, DatasetReport, Happening, Recorder, Report};
 use super::slots;
 use crate::act::{Acted, Actor, seconds_between};
 use crate::config::{DatasetSettings, Settings};
-use crate::domain::{
-    Blindness, DateStatus, ErrorClass, PassOutcome, RuleState, RunOutcome, Seen, Stage,
-    TriggerState,
-};
+use crate::domain::{Blindness, DateStatus, ErrorClass, PassOutcome, RunOutcome, Seen, Stage};
 use crate::ledger::{Appended, Event, Ledger, LedgerError, Request, Run, ScanCause, ScanRecord};
 use crate::observe::{self, Observation, Scan, ScanScope, Watch, ZipMemory};
 use crate::plan::{self, Census, Night, Plan, Rest, Step};
@@ -22,6 +21,10 @@ use crate::platform::World;
 
 /// A blind scan is made again after so long, and not oftener.
 const BLIND_RETRY_MINUTES: i64 = 5;
+/// An idle daemon still looks at the trigger this often: somebody may have disabled it.
+const TRIGGER_LOOK_MINUTES: i64 = 5;
+/// A pass looks closer so often at most: at what is in the way, then at the date.
+const CLOSER_LOOKS_AT_MOST: usize = 2;
 /// A fact is written against so many faster writers at most.
 const APPEND_TRIES: usize = 16;
 
@@ -56,6 +59,7 @@ struct DatasetMemory {
     scan: Option<Seen<Scan>>,
     scan_tried_at: Option<DateTime<Utc>>,
     disabled_since: Option<DateTime<Utc>>,
+    trigger: tending::TriggerMemory,
     view: Option<View>,
 }
 
@@ -67,6 +71,10 @@ struct View {
     last_pass: (DateTime<Utc>, PassOutcome, String),
     /// What the pass before said, in the log.
     logged: (PassOutcome, String),
+    /// When the next one is due at the latest.
+    wake_at: DateTime<Utc>,
+    /// The ledger's last entry when it ended.
+    seq: u64,
 }
 
 /// How a pass ended.
@@ -194,9 +202,26 @@ impl Engine {
         let last_run = |name: &String| {
             state.runs.iter().rev().find(|run| run.dataset == *name).map(|run| run.started_at)
         };
-        let mut names: Vec<String> = self.settings.datasets.keys().cloned().collect();
+        let mut names: Vec<String> = self.names_to_tend().into_iter().collect();
         names.sort_by_key(|name| (active.as_ref() != Some(name), last_run(name)));
         names
+    }
+
+    /// When the dataset's next pass is due: when the last one said, when somebody wrote to the
+    /// ledger since, when a slot is due, and now and then for the trigger's sake.
+    #[must_use]
+    pub fn due_at(&self, name: &str) -> DateTime<Utc> {
+        let now = self.world.now();
+        let state = self.ledger.state();
+        let view = self.datasets.get(name).and_then(|memory| memory.view.as_ref());
+        let Some(view) = view.filter(|view| view.seq == state.seq) else { return now };
+        let last_slot = state.datasets.get(name).and_then(|dataset| dataset.last_slot);
+        let (last_pass_at, ..) = view.last_pass;
+        let due = slots::due(&self.settings.schedule, last_slot, now);
+        if due.is_some_and(|(slot, _)| last_pass_at < slot.at) {
+            return now;
+        }
+        view.wake_at.min(last_pass_at + Duration::minutes(TRIGGER_LOOK_MINUTES))
     }
 
     /// One pass over one dataset.
@@ -236,19 +261,37 @@ impl Engine {
     }
 
     async fn try_pass(&mut self, name: &str) -> Result<Pass, LedgerError> {
-        self.ledger.refresh().await?;
+        let read = self.ledger.refresh().await;
         let Some(dataset) = self.settings.datasets.get(name).cloned() else {
-            return Ok(self.idle_pass("the dataset is no longer in the configuration"));
+            return self.tend_orphan(name).await;
         };
-        let now = self.world.now();
-        let scanned = self.scan_if_due(&dataset, now).await?;
-        let active = self.active_run_of(name).cloned();
-        let watch = observe::watch(&self.world, &dataset, active.as_ref()).await;
+        let mut watch = observe::watch(&self.world, &dataset, self.ledger.state()).await;
+        if let Some(pass) = self.tend(name, Some(&dataset), &watch).await? {
+            return Ok(pass);
+        }
+        read?;
+        self.note_overlaps(&dataset, &watch).await?;
+        let scanned = self.scan_if_due(&dataset, self.world.now()).await?;
+        if scanned {
+            watch = observe::watch(&self.world, &dataset, self.ledger.state()).await;
+        }
         let scan = self.take_scan(name);
         let mut seen = Observation { scan, watch, confirmed: None };
         let mut plan = self.plan(&dataset, &seen);
-        if let Ok(Step::Confirm { date }) = plan.step {
-            self.look_closer(&dataset, &mut seen, date).await;
+        for _ in 0..CLOSER_LOOKS_AT_MOST {
+            match plan.step {
+                Ok(Step::Survey) => {
+                    seen.watch.traffic = Some(observe::survey(&self.world, &dataset).await);
+                }
+                Ok(Step::Confirm { date }) => {
+                    self.look_closer(&dataset, &mut seen, date).await;
+                    if self.holds_for_runs(&dataset) {
+                        let skew = observe::clock_skew(&self.world).await;
+                        seen.watch.trigger.clock_skew = Some(skew);
+                    }
+                }
+                Ok(_) | Err(_) => break,
+            }
             plan = self.plan(&dataset, &seen);
         }
         let pass = self.carry_out(&dataset, &plan).await?;
@@ -504,22 +547,14 @@ impl Engine {
         let memory = self.datasets.entry(name.to_owned()).or_default();
         let never_tried = memory.scan_tried_at.is_none();
         memory.scan = if never_tried { None } else { Some(seen.scan) };
-        let disabled = match seen.watch.rule.as_ref().map(|rule| rule.known()) {
-            Some(Some(rule)) => Some(rule.state == RuleState::Disabled),
-            Some(None) | None => None,
-        };
-        match disabled {
-            Some(true) => {
-                memory.disabled_since.get_or_insert(now);
-            }
-            Some(false) => memory.disabled_since = None,
-            None => {}
-        }
+        memory.note_rule(&seen.watch, now);
         let before = memory.view.as_ref().map(|view| {
             let (_, outcome, detail) = &view.last_pass;
             (*outcome, detail.clone())
         });
         memory.view = Some(View {
+            wake_at: pass.wake_at,
+            seq: self.ledger.state().seq,
             logged: before.unwrap_or((PassOutcome::Waiting, String::new())),
             census: plan.census.clone().map(Arc::new),
             plan,
@@ -683,20 +718,6 @@ impl Engine {
             stage_percent: view.and_then(|view| stage_percent(&view.watch)),
             paused_until: state.and_then(|state| state.paused_until).filter(|until| *until > now),
             stopped: failures >= dataset.backfill.stop_after,
-        }
-    }
-
-    fn trigger_state(&self, dataset: &DatasetSettings, watch: Option<&Watch>) -> TriggerState {
-        if dataset.trigger.is_none() {
-            return TriggerState::Enabled;
-        }
-        let rule = watch.and_then(|watch| watch.rule.as_ref()).and_then(Seen::known);
-        let Some(rule) = rule else { return TriggerState::Unknown };
-        let held = self.ledger.state().hold_of(&dataset.name).is_some();
-        match (&rule.state, held) {
-            (RuleState::Disabled, true) => TriggerState::Held,
-            (RuleState::Disabled, false) => TriggerState::DisabledByOther,
-            (RuleState::Enabled | RuleState::Other(_), _) => TriggerState::Enabled,
         }
     }
 }

@@ -48,6 +48,7 @@ pub async fn serve(
             until = turn(engine) => until?,
             () = shutdown.cancelled() => break,
         };
+        engine.publish_report();
         let sleep = nap(until, engine.world.now());
         tokio::select! {
             () = engine.world.clock.sleep(sleep) => {}
@@ -69,8 +70,15 @@ async fn turn(engine: &mut Engine) -> Result<DateTime<Utc>, LedgerError> {
     if let Err(error) = engine.ledger.beat().await {
         tracing::warn!(%error, "the sign of life could not be written");
     }
+    if let Err(error) = engine.ledger.refresh().await {
+        tracing::warn!(%error, "the ledger could not be read");
+    }
     let mut next = engine.world.now() + IDLE_SLEEP;
     for name in engine.turn_order() {
+        next = next.min(engine.due_at(&name));
+        if engine.due_at(&name) > engine.world.now() {
+            continue;
+        }
         let pass = engine.pass(&name).await;
         next = next.min(pass.wake_at);
         if let Some(error) = engine.ledger.refusal().filter(|error| error.is_poisoned()) {
@@ -90,7 +98,6 @@ async fn stand_by(engine: &mut Engine) -> Result<DateTime<Utc>, LedgerError> {
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "standing by, and the ledger cannot be read"),
     }
-    engine.publish_report();
     Ok(engine.world.now() + STAND_BY_SLEEP)
 }
 

@@ -24,7 +24,7 @@ pub use confirm::confirm;
 pub(crate) use scan::count_partitions;
 pub use scan::{ScanScope, scan};
 pub use trigger::{TriggerView, clock_skew, orphan};
-pub use watch::watch;
+pub use watch::{survey, watch};
 pub use zip_tail::{ZipMemory, judge_bytes};
 
 use crate::domain::{
@@ -85,7 +85,7 @@ pub struct Watch {
     pub rule: Option<Seen<Rule>>,
     /// The tasks of the load's family that are not over, whoever started them.
     pub tasks: Seen<Vec<Task>>,
-    /// What a start must wait for; looked at only when no run is in progress.
+    /// What a start must not meet; looked at only when a start asks for it.
     pub traffic: Option<Seen<Traffic>>,
     /// The run in progress, as far as its stage needs it.
     pub run: Option<Seen<RunView>>,

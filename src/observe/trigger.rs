@@ -8,8 +8,8 @@ use chrono::{DateTime, Duration, NaiveDate, TimeDelta, Utc};
 use super::watch::seen;
 use super::{Watch, blind, landing};
 use crate::config::{DatasetSettings, DeadManSettings};
-use crate::domain::{Blindness, Dump, Rule, RuleState, Seen, Snapshot, Task};
-use crate::ledger::{Hold, HoldStep, State};
+use crate::domain::{Blindness, Dump, Export, Rule, RuleState, Seen, Snapshot, Task};
+use crate::ledger::{Hold, HoldStep, HoldWhy, Run, State};
 use crate::platform::{DeadMan, Platform, TaskFamily, World};
 
 /// What a hold of the rule needs to know; `None` where it was not looked at.
@@ -17,6 +17,9 @@ use crate::platform::{DeadMan, Platform, TaskFamily, World};
 pub struct TriggerView {
     /// The dead man's switch under our name; absent when it fired or was deleted.
     pub dead_man: Option<Seen<Option<DeadMan>>>,
+    /// While a run is under a hold and its task is over: the export under its date's id. With it
+    /// the hold's work is done, whatever else of the run cannot be seen.
+    pub our_export: Option<Seen<Option<Export>>>,
     /// Once the rule is enabled again: the dumps of the days of the hold, newest version each.
     pub landed: Option<Seen<Vec<(NaiveDate, Dump)>>>,
     /// With them: tasks of the rule's own, recently stopped ones too.
@@ -33,11 +36,18 @@ pub(super) async fn look(
     dataset: &DatasetSettings,
     ledger: &State,
     rule: Option<&Seen<Rule>>,
+    tasks: &Seen<Vec<Task>>,
     now: DateTime<Utc>,
 ) -> TriggerView {
     let hold = ledger.hold_of(&dataset.name);
     let swept = ledger.undriven(&dataset.name).next().is_some();
-    let mut view = TriggerView { dead_man: dead_man(platform, dataset, hold, rule).await, ..TriggerView::default() };
+    let mut view = TriggerView {
+        dead_man: dead_man(platform, dataset, hold, rule).await,
+        ..TriggerView::default()
+    };
+    if let Some(run) = held_run(ledger, hold) {
+        view.our_export = our_export(platform, dataset, run, tasks).await;
+    }
     let settle = dataset.trigger.as_ref().map_or(std::time::Duration::ZERO, |it| it.settle);
     if let Some(began) = hold.and_then(|hold| sweeps_since(hold, settle, now)) {
         view.landed = Some(seen(landed(platform, dataset, began, now).await));
@@ -47,6 +57,27 @@ pub(super) async fn look(
         view.snapshots = snapshots(platform, dataset).await;
     }
     view
+}
+
+/// The run in progress, while it is under this hold and the hold still works for it.
+fn held_run<'a>(ledger: &'a State, hold: Option<&Hold>) -> Option<&'a Run> {
+    let hold = hold.filter(|hold| hold.step_at(HoldStep::WorkDone).is_none())?;
+    let run = ledger.active_run()?;
+    (hold.why == HoldWhy::Run { run: run.id.clone() }).then_some(run)
+}
+
+async fn our_export(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+    run: &Run,
+    tasks: &Seen<Vec<Task>>,
+) -> Option<Seen<Option<Export>>> {
+    let arn = run.load.as_ref().and_then(|load| load.task_arn.as_deref())?;
+    let alive = tasks.known()?.iter().any(|task| task.arn == arn && task.is_alive());
+    let settings = dataset.export.as_ref().filter(|_| !alive)?;
+    let id = settings.snapshot_id.render(run.date);
+    let found = platform.export(&id).await;
+    Some(seen(found.map_err(|error| blind(format!("export {id}"), &error))))
 }
 
 /// Since when the landing bucket is to be swept, once the hold is at its end.

@@ -23,24 +23,20 @@ pub async fn watch(world: &World, dataset: &DatasetSettings, ledger: &State) -> 
     let at = world.now();
     let run = ledger.active_run().filter(|run| run.dataset == dataset.name);
     let platform = world.platform.as_ref();
-    let needs_traffic = run.is_none_or(|run| {
-        run.stage == Stage::Load && run.load.as_ref().is_some_and(|load| load.task_arn.is_none())
-    });
-    let (rule, tasks, traffic, run) = futures_util::join!(
-        rule(platform, dataset),
-        tasks(platform, dataset),
-        async {
-            if needs_traffic { Some(seen(traffic(platform, dataset, at).await)) } else { None }
-        },
-        async {
+    let (rule, tasks, run) =
+        futures_util::join!(rule(platform, dataset), tasks(platform, dataset), async {
             match run {
                 Some(run) => Some(seen(run_view(platform, dataset, run).await)),
                 None => None,
             }
-        },
-    );
-    let trigger = trigger::look(platform, dataset, ledger, rule.as_ref(), at).await;
-    Watch { at, rule, tasks, traffic, run, trigger }
+        });
+    let trigger = trigger::look(platform, dataset, ledger, rule.as_ref(), &tasks, at).await;
+    Watch { at, rule, tasks, traffic: None, run, trigger }
+}
+
+/// Looks at what a start must not meet: snapshots, exports and workflow runs.
+pub async fn survey(world: &World, dataset: &DatasetSettings) -> Seen<Traffic> {
+    seen(traffic(world.platform.as_ref(), dataset, world.now()).await)
 }
 
 pub(super) fn seen<T>(looked: Result<T, Blindness>) -> Seen<T> {

@@ -94,12 +94,10 @@ pub(super) fn closed_by_world(situation: &Situation<'_>, takes_up: bool) -> Opti
         if takes_up {
             return None;
         }
-        closed_by_tasks(&seen.watch.tasks)
-            .or_else(|| closed_by_traffic(seen.watch.traffic.as_ref(), *now))
-            .or_else(|| {
-                let landing = seen.scan.known().map(|scan| &scan.landing)?;
-                closed_by_arrival(ledger, landing, dataset, *now)
-            })
+        closed_by_tasks(&seen.watch.tasks).or_else(|| {
+            let landing = seen.scan.known().map(|scan| &scan.landing)?;
+            closed_by_arrival(ledger, landing, dataset, *now)
+        })
     })
 }
 
@@ -112,8 +110,7 @@ fn closed_by_trigger(
     match rule? {
         Seen::Blind(causes) => Some(Rest::Blind(causes.clone())),
         Seen::Known(rule) => {
-            let disabled =
-                rule.state == RuleState::Disabled && !held && !trigger.ignore_disabled;
+            let disabled = rule.state == RuleState::Disabled && !held && !trigger.ignore_disabled;
             if disabled {
                 return Some(Rest::DisabledByOther { rule: rule.name.clone() });
             }
@@ -180,8 +177,9 @@ pub(super) fn describe_task(task: &Task) -> String {
     }
 }
 
-fn closed_by_traffic(traffic: Option<&Seen<Traffic>>, now: DateTime<Utc>) -> Option<Rest> {
-    let traffic = match traffic? {
+/// The last gate, for a start that runs a load: snapshots, exports and workflow runs.
+pub(super) fn closed_by_traffic(traffic: &Seen<Traffic>, now: DateTime<Utc>) -> Option<Rest> {
+    let traffic = match traffic {
         Seen::Blind(causes) => return Some(Rest::Blind(causes.clone())),
         Seen::Known(traffic) => traffic,
     };

@@ -179,14 +179,16 @@ impl Tended<'_> {
         if !run.is_active() {
             return Some("the run is over");
         }
-        let view = self.watch.run.as_ref().and_then(Seen::known);
+        if let Some(Seen::Known(Some(_))) = self.watch.trigger.our_export {
+            return Some("our export task exists");
+        }
         let exports = self.dataset.is_none_or(|dataset| dataset.export.is_some());
-        let begun = view.is_some_and(|view| view.export.is_some());
         match run.stage {
             Stage::Preflight | Stage::StageDump | Stage::Load => None,
-            Stage::Snapshot | Stage::Export if exports && !begun => None,
-            Stage::Snapshot | Stage::Export => Some("our export task exists"),
-            Stage::Publish | Stage::Verify => Some("the load is through"),
+            Stage::Snapshot | Stage::Export if exports => None,
+            Stage::Snapshot | Stage::Export | Stage::Publish | Stage::Verify => {
+                Some("the load is through")
+            }
         }
     }
 
@@ -218,7 +220,8 @@ impl Tended<'_> {
             HoldWhy::Upload { .. } => true,
         };
         let wait = if wrote { self.settle() } else { Duration::zero() };
-        (self.now - done_at >= wait).then_some("what needed it is done, and its events have settled")
+        (self.now - done_at >= wait)
+            .then_some("what needed it is done, and its events have settled")
     }
 
     /// The rule was seen enabled again.
@@ -231,7 +234,9 @@ impl Tended<'_> {
         }
         let detail = self.closing_words();
         if self.dataset.is_none() || self.settings().is_none() {
-            return Some(self.close(format!("{detail}; the dataset is gone, no sweep"), Vec::new()));
+            return Some(
+                self.close(format!("{detail}; the dataset is gone, no sweep"), Vec::new()),
+            );
         }
         match sweep::found(self.hold, self.watch, self.dataset?, self.now) {
             sweep::Sweep::NotYet => None,
@@ -246,11 +251,12 @@ impl Tended<'_> {
     /// By whom the rule was enabled.
     fn closing_words(&self) -> String {
         let enabled_at = self.hold.step_at(HoldStep::Enabled).unwrap_or(self.now);
-        let fired = self.hold.dead_man.as_ref().is_some_and(|switch| enabled_at >= switch.fires_at);
+        let fired = self.is_done(HoldStep::Armed)
+            && self.hold.dead_man.as_ref().is_some_and(|switch| enabled_at >= switch.fires_at);
         let ours = self.hold.step_at(HoldStep::WorkDone).is_some() || enabled_at >= self.hold.until;
         let who = match (self.is_done(HoldStep::Disabled), fired, ours) {
-            (false, _, _) => "the rule was never seen disabled",
-            (true, true, _) => "the rule is enabled; the dead man's switch had fired by then",
+            (_, true, _) => "the rule is enabled; the dead man's switch had fired by then",
+            (false, false, _) => "the rule was never seen disabled",
             (true, false, true) => "the rule was enabled by gapmend",
             (true, false, false) => "the rule was enabled by somebody else",
         };
@@ -362,6 +368,14 @@ pub(super) fn before_load(
             Some(_) | None => Ok(None),
         },
     }
+}
+
+/// An open hold is waited for before anything is looked at closely.
+pub(super) fn is_ready(situation: &Situation<'_>) -> Result<(), Rest> {
+    situation
+        .ledger
+        .hold_of(&situation.dataset.name)
+        .map_or(Ok(()), |hold| witness(situation, hold))
 }
 
 /// A run starts under a hold only when the rule is seen disabled, it is our own hold, and the

@@ -76,6 +76,9 @@ pub struct Candidate {
 /// The one thing to do. It carries all that `act` needs: the actor has no choices.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
+    /// Look at the snapshots, exports and workflow runs that a start must not meet, then plan
+    /// again with what was seen.
+    Survey,
     /// Look at one date narrowly, then plan again with what was seen.
     Confirm {
         /// The date.

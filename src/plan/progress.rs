@@ -194,7 +194,9 @@ impl Progress<'_> {
             StopWhy::Yield => self.end(RunOutcome::Void, detail),
             StopWhy::Cancelled => self.end(RunOutcome::Cancelled, detail),
             // A load that never fits under its hold must run out of attempts one day.
-            StopWhy::Deadline | StopWhy::HoldTooLong => self.fail(FailureReason::Deadline, detail, Repeat::FromTheTop),
+            StopWhy::Deadline | StopWhy::HoldTooLong => {
+                self.fail(FailureReason::Deadline, detail, Repeat::FromTheTop)
+            }
         }
     }
 

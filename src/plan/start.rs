@@ -42,6 +42,13 @@ pub(super) fn next(
     {
         return Err(rest);
     }
+    if !takes_up {
+        hold::is_ready(situation)?;
+        let Some(traffic) = &situation.seen.watch.traffic else { return Ok(Step::Survey) };
+        if let Some(rest) = gates::closed_by_traffic(traffic, situation.now) {
+            return Err(rest);
+        }
+    }
     match &situation.seen.confirmed {
         Some(Seen::Blind(causes)) => Err(Rest::Blind(causes.clone())),
         Some(Seen::Known(look)) if is_fresh(look, head, situation.now) => {

@@ -144,7 +144,9 @@ pub(super) fn drive(
         });
     }
     let tasks = watch.tasks.known()?;
-    if tasks.iter().any(Task::is_alive) && dump.drive.is_none() || in_critical_section(ledger, watch) {
+    if tasks.iter().any(Task::is_alive) && dump.drive.is_none()
+        || in_critical_section(ledger, watch)
+    {
         return None;
     }
     let task = match &dump.drive {

@@ -44,8 +44,8 @@ pub(super) fn at(
         | Rest::HoldRefused { .. }
         | Rest::InProgress { .. } => now + poll,
     };
-    let tended = ledger.hold_of(&dataset.name).is_some()
-        || ledger.undriven(&dataset.name).next().is_some();
+    let tended =
+        ledger.hold_of(&dataset.name).is_some() || ledger.undriven(&dataset.name).next().is_some();
     let wait = if tended { wait.min(now + poll) } else { wait };
     wait.max(now).min(night.ends_at.max(now + poll))
 }

@@ -1,11 +1,14 @@
 //! The test bed: a world, a ledger in memory, the real engine, virtual time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use gapmend::config::{self, Environment, Settings};
+use gapmend::config::{self, Environment, Settings, TriggerSettings};
 use gapmend::daemon::{Engine, Errand, Healed, NoRecorder, heal};
 use gapmend::domain::DateStatus;
+use gapmend::ledger::memory::Fault;
+use gapmend::ledger::store::{Operation, Trouble};
 use gapmend::ledger::{Asked, Ledger, MemoryStore};
 use gapmend::plan::Census;
 use gapmend::platform::{Clock, World};
@@ -46,6 +49,56 @@ impl Bed {
             .unwrap_or_else(|problems| panic!("{problems}"))
             .settings;
         Self { sim, clock, store: MemoryStore::new(), settings: Arc::new(settings) }
+    }
+
+    /// The bed with trigger settings that no file would give.
+    pub fn with_trigger(
+        world: WorldBuilder,
+        more: &str,
+        change: impl FnOnce(&mut TriggerSettings),
+    ) -> Self {
+        let mut bed = Self::new(world, more);
+        let mut settings = (*bed.settings).clone();
+        let dataset = settings.datasets.get_mut("liberator").unwrap();
+        change(Arc::make_mut(dataset).trigger.as_mut().unwrap());
+        bed.settings = Arc::new(settings);
+        bed
+    }
+
+    /// The same world, whose ledger is lost.
+    pub fn forgetting_the_ledger(self) -> Self {
+        Self { store: MemoryStore::new(), ..self }
+    }
+
+    /// Nothing can be written to the ledger any more.
+    pub fn break_ledger(&self) {
+        self.store.choose_faults(|_, operation| {
+            (operation == Operation::Create).then_some(Fault::Answers(Trouble::Failed))
+        });
+    }
+
+    /// A process that begins now and acts, as a daemon does.
+    pub async fn acting_engine(&self) -> Engine {
+        let store = Arc::new(self.store.clone());
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let mut ledger = Ledger::open(store, clock, "test").await.unwrap();
+        ledger.act("run").await.unwrap();
+        let settings = Arc::clone(&self.settings);
+        Engine::new(self.world(), ledger, settings, Arc::new(NoRecorder), Errand::default())
+    }
+
+    /// One pass, and the sleep until the next one.
+    pub async fn pass_and_sleep(&self, engine: &mut Engine) {
+        let pass = engine.pass("liberator").await;
+        let wait = (pass.wake_at - self.clock.now()).to_std().unwrap_or_default();
+        self.clock.sleep(wait.clamp(Duration::from_millis(20), Duration::from_mins(1))).await;
+    }
+
+    /// Passes of one process until that time.
+    pub async fn serve_until(&self, engine: &mut Engine, until: DateTime<Utc>) {
+        while self.clock.now() < until {
+            self.pass_and_sleep(engine).await;
+        }
     }
 
     pub fn world(&self) -> World {
