@@ -26,6 +26,8 @@ use super::signals::Signals;
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 /// A request that nobody has taken up for so long is left to the daemon.
 const FOLLOWED_AT_MOST_HOURS: i64 = 24;
+/// So many dates that are left over are told; `plan` tells them all.
+const LEFT_SHOWN_AT_MOST: usize = 10;
 
 /// Heals.
 pub(super) async fn heal(global: &GlobalArgs, args: &HealArgs, out: &mut Out) -> Outcome {
@@ -37,7 +39,8 @@ pub(super) async fn heal(global: &GlobalArgs, args: &HealArgs, out: &mut Out) ->
         None => session.dataset_names(global)?,
     };
     if args.dry_run {
-        return look::print_plans(&session, global, only, out).await;
+        let errand = Errand { only, max_runs: args.max, ..Errand::default() };
+        return look::print_plans(&session, global, errand, out).await;
     }
     refuse_observed(&session, &names)?;
     let wake = Arc::new(Notify::new());
@@ -60,7 +63,7 @@ pub(super) async fn heal(global: &GlobalArgs, args: &HealArgs, out: &mut Out) ->
         return finish(global, &session, &names, &healed, out).await;
     }
     drop(ledger);
-    let errand = Errand { only, max_runs: args.max };
+    let errand = Errand { only, max_runs: args.max, ..Errand::default() };
     let mut engine = session.engine("heal", errand, Arc::new(NoRecorder)).await?;
     let healed = heal_here(&session, &mut engine, &names, &asked, &signals).await?;
     finish(global, &session, &names, &healed, out).await
@@ -256,25 +259,21 @@ async fn finish(
     Ok(if healed.is_whole() { Exit::Done } else { Exit::Failed })
 }
 
-/// Dates that are named at the end; the rest is counted.
-const LEFT_SHOWN: usize = 10;
-
 fn ending(end: &HealEnd) -> String {
-    let mut words = format!("{}: {}", end.dataset, end.rest);
-    let shown = end.left.iter().take(LEFT_SHOWN);
-    words.extend(shown.map(|(date, status, reason)| {
-        format!("\n  {date} is {}: {reason}", status.label().replace('_', " "))
-    }));
-    if end.left.len() > LEFT_SHOWN {
-        let more = end.left.len() - LEFT_SHOWN;
-        words.extend([format!("\n  and {more} more; see `gapmend plan`")]);
+    let mut lines = vec![format!("{}: {}", end.dataset, end.rest)];
+    for (date, status, reason) in end.left.iter().take(LEFT_SHOWN_AT_MOST) {
+        lines.push(format!("  {date} is {}: {reason}", status.label().replace('_', " ")));
     }
-    words
+    if end.left.len() > LEFT_SHOWN_AT_MOST {
+        let more = end.left.len() - LEFT_SHOWN_AT_MOST;
+        lines.push(format!("  and {more} more; see `gapmend plan`"));
+    }
+    lines.join("\n")
 }
 
 /// How each rule is now.
 async fn triggers(session: &Session, names: &[String]) -> BTreeMap<String, TriggerState> {
-    let Ok(mut engine) = session.looking_engine("heal", None).await else {
+    let Ok(mut engine) = session.looking_engine("heal", Errand::default()).await else {
         return names.iter().map(|name| (name.clone(), TriggerState::Unknown)).collect();
     };
     for name in names {

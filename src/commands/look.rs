@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gapmend::config;
-use gapmend::daemon::{Engine, Pass};
+use gapmend::daemon::{Engine, Errand, Pass};
 use gapmend::domain::PassOutcome;
 use gapmend::expose::Exit;
 use gapmend::expose::cli::args::{ExplainArgs, GlobalArgs, HistoryArgs, Output, ScanArgs};
@@ -29,11 +29,11 @@ async fn look_at_all(
     session: &Session,
     global: &GlobalArgs,
     command: &str,
-    only: Option<BTreeSet<chrono::NaiveDate>>,
+    errand: Errand,
 ) -> Result<Looked, Failure> {
     let names = session.dataset_names(global)?;
     session.identify().await?;
-    let mut engine = session.looking_engine(command, only).await?;
+    let mut engine = session.looking_engine(command, errand).await?;
     let mut passes = Vec::new();
     for name in &names {
         passes.push(engine.pass(name).await);
@@ -64,7 +64,7 @@ impl Looked {
 /// `gapmend scan`.
 pub(super) async fn scan(global: &GlobalArgs, args: &ScanArgs, out: &mut Out) -> Outcome {
     let session = Session::open(global).await?;
-    let looked = look_at_all(&session, global, "scan", None).await?;
+    let looked = look_at_all(&session, global, "scan", Errand::default()).await?;
     let blind = looked.blindness();
     let nothing = Census { scanned_at: session.world.now(), ..Census::default() };
     let rows: Vec<(&str, &Census, PassOutcome)> = looked
@@ -111,17 +111,17 @@ fn words_of(blind: &[(String, String)]) -> String {
 /// `gapmend plan`.
 pub(super) async fn plan(global: &GlobalArgs, out: &mut Out) -> Outcome {
     let session = Session::open(global).await?;
-    print_plans(&session, global, None, out).await
+    print_plans(&session, global, Errand::default(), out).await
 }
 
 /// The plans, for the named dates only when there are some.
 pub(super) async fn print_plans(
     session: &Session,
     global: &GlobalArgs,
-    only: Option<BTreeSet<chrono::NaiveDate>>,
+    errand: Errand,
     out: &mut Out,
 ) -> Outcome {
-    let looked = look_at_all(session, global, "plan", only).await?;
+    let looked = look_at_all(session, global, "plan", errand).await?;
     let blind = looked.blindness();
     let plans: Vec<(&str, &Plan)> = looked
         .names
@@ -142,7 +142,7 @@ pub(super) async fn print_plans(
 /// `gapmend status`.
 pub(super) async fn status(global: &GlobalArgs, out: &mut Out) -> Outcome {
     let session = Session::open(global).await?;
-    let looked = look_at_all(&session, global, "status", None).await?;
+    let looked = look_at_all(&session, global, "status", Errand::default()).await?;
     let report = looked.engine.reports().borrow().clone();
     match global.output {
         Output::Json => out.json(&json::status_json(&report))?,
@@ -159,7 +159,8 @@ pub(super) async fn explain(global: &GlobalArgs, args: &ExplainArgs, out: &mut O
     let session = Session::open(global).await?;
     let name = session.one_dataset(global)?;
     session.identify().await?;
-    let mut engine = session.looking_engine("explain", Some(BTreeSet::from([args.date]))).await?;
+    let errand = Errand { look_at: BTreeSet::from([args.date]), ..Errand::default() };
+    let mut engine = session.looking_engine("explain", errand).await?;
     engine.pass(&name).await;
     let report = engine.reports().borrow().clone();
     let blind = engine.blindness(&name);
@@ -209,7 +210,7 @@ pub(super) async fn trigger(global: &GlobalArgs, out: &mut Out) -> Outcome {
     let session = Session::open(global).await?;
     let names = session.dataset_names(global)?;
     session.identify().await?;
-    let mut engine = session.looking_engine("trigger", None).await?;
+    let mut engine = session.looking_engine("trigger", Errand::default()).await?;
     for name in &names {
         engine.glance(name).await;
     }

@@ -1,6 +1,5 @@
 //! What a command works with: the settings, the world and the ledger.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gapmend::aws;
@@ -74,9 +73,8 @@ impl Session {
     pub(super) async fn looking_engine(
         &self,
         command: &str,
-        only: Option<BTreeSet<chrono::NaiveDate>>,
+        errand: Errand,
     ) -> Result<Engine, Failure> {
-        let errand = Errand { only, max_runs: None };
         Ok(self.engine(command, errand, Arc::new(NoRecorder)).await?.looking())
     }
 

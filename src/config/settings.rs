@@ -11,8 +11,7 @@ use chrono::{NaiveDate, NaiveTime, Weekday};
 use chrono_tz::Tz;
 use glob::Pattern;
 
-use crate::domain::{DateFormat, DateSpan, Network};
-use crate::platform::TaskFamily;
+use crate::domain::{DateFormat, DateSpan, Network, TaskFamily};
 
 /// The whole configuration.
 #[derive(Clone, Debug)]

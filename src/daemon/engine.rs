@@ -51,6 +51,8 @@ pub struct Errand {
     pub only: Option<BTreeSet<NaiveDate>>,
     /// At most so many runs, counted from the start.
     pub max_runs: Option<u32>,
+    /// Dates that are looked at as well, and nothing more.
+    pub look_at: BTreeSet<NaiveDate>,
 }
 
 /// What is kept in memory of a dataset between passes: nothing that a restart would miss.
@@ -440,7 +442,7 @@ impl Engine {
     fn scan_scope(&self, dataset: &DatasetSettings) -> ScanScope {
         let state = self.ledger.state().datasets.get(&dataset.name);
         let asked = state.into_iter().flat_map(|state| state.asked.keys().copied());
-        let errand = self.errand.only.iter().flatten().copied();
+        let errand = self.errand.only.iter().flatten().chain(&self.errand.look_at).copied();
         ScanScope {
             asked: asked.chain(errand).collect(),
             last: state

@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::engine::{Engine, Pass};
-use crate::domain::{DateStatus, PassOutcome};
+use crate::domain::{DateStatus, PassOutcome, RunOutcome};
 use crate::ledger::{Asked, LedgerError, Request, Run};
 use crate::plan::Rest;
 
@@ -47,16 +47,17 @@ impl Healed {
     /// Whether everything that could be healed was: no date's last run failed, nothing is left.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        let last_failed = self.runs.iter().any(|run| {
+        let last_went_wrong = self.runs.iter().any(|run| {
             let later = self.runs.iter().any(|other| {
                 other.dataset == run.dataset
                     && other.date == run.date
                     && other.attempt > run.attempt
             });
-            !later && (run.failed() || run.is_active())
+            let outcome = run.end.as_ref().map(|end| end.outcome);
+            !later && !matches!(outcome, Some(RunOutcome::Succeeded | RunOutcome::Void))
         });
         !self.interrupted
-            && !last_failed
+            && !last_went_wrong
             && self.rests.iter().all(|end| end.rest == Rest::NothingToDo && end.left.is_empty())
     }
 }

@@ -19,7 +19,7 @@ pub use failure::{Blindness, ErrorClass, FailureReason, Seen};
 pub use partition_date::{DateFormat, DateSpan, PartitionDate};
 pub use pipeline::{
     Export, ExportStatus, Network, NodeKind, NodeRun, Rule, RuleState, RuleTarget, Snapshot, Task,
-    TaskState, WorkflowNode, WorkflowRun, WorkflowStatistics, WorkflowStatus,
+    TaskFamily, TaskState, WorkflowNode, WorkflowRun, WorkflowStatistics, WorkflowStatus,
 };
 pub use run::{PassOutcome, RunOutcome, Stage};
 pub use trigger::TriggerState;

@@ -238,3 +238,16 @@ pub struct Rule {
     /// Its ECS targets.
     pub targets: Vec<RuleTarget>,
 }
+
+/// A family of tasks, and what we need to read of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskFamily {
+    /// Cluster name or ARN.
+    pub cluster: String,
+    /// The family's name.
+    pub family: String,
+    /// The container whose exit code counts.
+    pub container: String,
+    /// The environment variable that carries a backdated run's date.
+    pub date_variable: String,
+}

@@ -263,7 +263,6 @@ pub(super) fn active_run() -> Run {
         publish_intended: Vec::new(),
         workflow_runs_judged: Vec::new(),
         workflow_run: None,
-        workflow_runs_judged: Vec::new(),
         end: None,
     }
 }

@@ -166,7 +166,7 @@ pub enum HoldWhy {
 pub enum Repeat {
     /// From the top, within the attempts.
     FromTheTop,
-    /// Never unattended: the date is quarantined (H8, H21).
+    /// Never unattended: the date is quarantined (H8, H21, or an operator cancelled it).
     Unsafe,
 }
 

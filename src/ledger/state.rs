@@ -476,6 +476,7 @@ impl State {
                 });
                 let (dataset, date, outcome) = (run.dataset.clone(), run.date, *outcome);
                 self.count_outcome(&dataset, date, outcome);
+                self.forget_cancels(&dataset);
             }
             _ => return Err(misfit("not a run's event")),
         }
@@ -506,6 +507,7 @@ impl State {
                 what: "a run is in progress already",
             });
         }
+        self.forget_cancels(dataset);
         let preflight = StageRecord {
             stage: Stage::Preflight,
             started_at: *preflight_at,
@@ -535,6 +537,12 @@ impl State {
             end: None,
         });
         Ok(())
+    }
+
+    /// A `cancel` is about the run that was in progress when it was asked for, and no other.
+    fn forget_cancels(&mut self, dataset: &str) {
+        let pending = &mut self.entry(dataset).pending;
+        pending.retain(|_, (request, _)| *request != Request::Cancel);
     }
 
     fn count_outcome(&mut self, dataset: &str, date: NaiveDate, outcome: RunOutcome) {

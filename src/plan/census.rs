@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 use super::calendar::{self, Expectation};
 use super::expected::{DateCoverage, Expectations};
-use super::lag;
+use super::{Night, lag};
 use crate::config::{self, DatasetSettings, Mode};
 use crate::domain::{
     DateSpan, DateStatus, Dump, DumpFault, Export, ExportStatus, Flag, RunOutcome, Stage, TableId,
@@ -110,9 +110,11 @@ pub(super) fn census(
     scan: &Scan,
     watch: &Watch,
     dataset: &DatasetSettings,
+    night: &Night,
     now: DateTime<Utc>,
 ) -> Census {
-    let judge = Judge::new(ledger, scan, watch, dataset, now);
+    let mut judge = Judge::new(ledger, scan, watch, dataset, now);
+    judge.only = night.only.as_ref();
     let window = scan.window.iter().map(|date| (*date, true));
     let named = scan.named.iter().map(|date| (*date, false));
     let mut dates: Vec<DateVerdict> =
@@ -148,6 +150,8 @@ struct Judge<'a> {
     expectations: Expectations,
     once_available: Vec<DateSpan>,
     running: Option<&'a Run>,
+    /// Dates that are being asked for by name right now.
+    only: Option<&'a BTreeSet<NaiveDate>>,
     now: DateTime<Utc>,
     today: NaiveDate,
 }
@@ -193,6 +197,7 @@ impl<'a> Judge<'a> {
             dataset,
             expectations: Expectations::of(&scan.coverage),
             once_available,
+            only: None,
             running: ledger.active_run().filter(|run| run.dataset == dataset.name),
             now,
             today: calendar::local(dataset.timezone, now).0,
@@ -350,7 +355,8 @@ impl<'a> Judge<'a> {
                 "nothing while it is denied",
             ));
         }
-        let asked = self.ledger.asked_for(date).is_some();
+        let asked = self.ledger.asked_for(date).is_some()
+            || self.only.is_some_and(|only| only.contains(&date));
         let allowed = config::entry_for(&backfill.allow, date, self.today).is_some();
         (self.dataset.mode == Mode::Allowlist && !asked && !allowed).then(|| {
             Finding::new(
@@ -385,6 +391,9 @@ impl<'a> Judge<'a> {
             let reason = format!("run {} cannot be repeated safely: {}", run.attempt, end.detail);
             return Some(Finding::new(DateStatus::Quarantined, reason, person));
         }
+        if let Some(reason) = self.cancelled(date) {
+            return Some(Finding::new(DateStatus::Quarantined, reason, person));
+        }
         if let Some(reason) = self.export_spent(date) {
             return Some(Finding::new(DateStatus::Quarantined, reason, person));
         }
@@ -395,6 +404,16 @@ impl<'a> Judge<'a> {
             let reason = format!("{most} attempts failed; the last: {}", last.unwrap_or("unknown"));
             Finding::new(DateStatus::Quarantined, reason, person)
         })
+    }
+
+    /// An operator cancelled the date's last run: it is theirs to say when it may run again.
+    fn cancelled(&self, date: NaiveDate) -> Option<String> {
+        let forgiven = self.ledger.forgiven_at(date);
+        let last = self.ledger.runs_of(date).last()?;
+        let end = last.end.as_ref()?;
+        let by_operator = end.outcome == RunOutcome::Cancelled && end.repeat == Repeat::Unsafe;
+        (by_operator && forgiven.is_none_or(|at| last.started_at > at))
+            .then(|| format!("run {} was cancelled: {}", last.attempt, end.detail))
     }
 
     /// A date's export id can be used once (H21): one that did not end well is for a person.

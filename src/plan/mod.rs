@@ -294,7 +294,7 @@ pub fn plan(
     now: DateTime<Utc>,
 ) -> Plan {
     let scan = seen.scan.known();
-    let census = scan.map(|scan| census::census(ledger, scan, &seen.watch, dataset, now));
+    let census = scan.map(|scan| census::census(ledger, scan, &seen.watch, dataset, night, now));
     let mut queue = match (&census, scan) {
         (Some(census), Some(scan)) => queue::queue(ledger, census, scan, dataset),
         _ => Vec::new(),

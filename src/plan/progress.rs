@@ -13,8 +13,8 @@ use super::rest::Rest;
 use super::{EndRun, Step, census, expected, gates};
 use crate::config::{DatasetSettings, PublishSettings};
 use crate::domain::{
-    Export, ExportStatus, FailureReason, NodeKind, RunOutcome, Seen, Stage, Task, TaskState,
-    WorkflowNode, WorkflowRun, WorkflowStatus,
+    Export, ExportStatus, FailureReason, NodeKind, RunOutcome, Seen, Stage, TableId, Task,
+    TaskState, WorkflowNode, WorkflowRun, WorkflowStatus,
 };
 use crate::ledger::state::LoadRecord;
 use crate::ledger::{HoldWhy, Repeat, Request, Run, State, StopWhy};
@@ -49,7 +49,7 @@ pub(super) fn next(
     };
     let progress = Progress { run, ledger, seen, view, dataset, now };
     if run.stage > Stage::Load && progress.cancel_requested() {
-        return Ok(progress.end(RunOutcome::Cancelled, "an operator cancelled the run"));
+        return Ok(progress.cancel("an operator cancelled the run"));
     }
     match run.stage {
         Stage::Preflight | Stage::StageDump | Stage::Load => progress.load(),
@@ -192,7 +192,7 @@ impl Progress<'_> {
         }
         match why {
             StopWhy::Yield => self.end(RunOutcome::Void, detail),
-            StopWhy::Cancelled => self.end(RunOutcome::Cancelled, detail),
+            StopWhy::Cancelled => self.cancel(detail),
             // A load that never fits under its hold must run out of attempts one day.
             StopWhy::Deadline | StopWhy::HoldTooLong => {
                 self.fail(FailureReason::Deadline, detail, Repeat::FromTheTop)
@@ -457,11 +457,14 @@ impl Progress<'_> {
     /// Which of the tables that should have the date have it, by the narrow look.
     fn proof(&self, look: &Confirmation) -> Proof {
         let present = u32::try_from(look.whole.len()).unwrap_or(u32::MAX);
-        let exported = look.exported.as_ref().filter(|exported| !exported.is_empty());
-        let expected: Vec<_> = match (exported, self.seen.scan.known()) {
-            (Some(exported), _) => {
-                look.tables.iter().filter(|id| exported.contains(&id.table)).cloned().collect()
-            }
+        // What the export held counts (H28), unless it names none of our tables.
+        let exported: Option<Vec<TableId>> = look.exported.as_ref().map(|exported| {
+            look.tables.iter().filter(|id| exported.contains(&id.table)).cloned().collect()
+        });
+        let exported = exported.filter(|exported| !exported.is_empty());
+        let blind_scan = exported.is_none() && self.seen.scan.known().is_none();
+        let expected: Vec<TableId> = match (exported, self.seen.scan.known()) {
+            (Some(exported), _) => exported,
             (None, Some(scan)) => expected::expected_tables(&scan.coverage, self.run.date),
             (None, None) => look.half.iter().cloned().collect(),
         };
@@ -470,7 +473,6 @@ impl Progress<'_> {
             .filter(|id| !look.whole.contains(*id))
             .map(ToString::to_string)
             .collect();
-        let blind_scan = exported.is_none() && self.seen.scan.known().is_none();
         if blind_scan && present < self.run.tables_expected {
             missing.push(format!("{} tables", self.run.tables_expected - present));
         }
@@ -521,6 +523,12 @@ impl Progress<'_> {
 
     fn end(&self, outcome: RunOutcome, detail: impl Into<String>) -> Step {
         Step::EndRun(Box::new(self.ending(outcome, detail.into())))
+    }
+
+    /// Whoever cancelled a run does not want to see it begun again at once.
+    fn cancel(&self, detail: &str) -> Step {
+        let ending = self.ending(RunOutcome::Cancelled, detail.to_owned());
+        Step::EndRun(Box::new(EndRun { repeat: Repeat::Unsafe, ..ending }))
     }
 
     fn ending(&self, outcome: RunOutcome, detail: String) -> EndRun {

@@ -61,7 +61,8 @@ fn permitted_by(
     }
     match (asked, dataset.mode) {
         (Some(asked), _) => format!("asked for by name by {}", asked.by),
-        (None, mode @ (Mode::Auto | Mode::Observe | Mode::Allowlist)) => {
+        (None, Mode::Allowlist) => "asked for by name".to_owned(),
+        (None, mode @ (Mode::Auto | Mode::Observe)) => {
             format!("mode {}", mode.label())
         }
     }

@@ -185,8 +185,8 @@ impl Rest {
             | Self::Frozen { until, .. }
             | Self::OutsideHours { until }
             | Self::NightSpent { until, .. }
-            | Self::BackingOff { until } => Some(*until),
-            Self::Holding { until, .. } => Some(*until),
+            | Self::BackingOff { until }
+            | Self::Holding { until, .. } => Some(*until),
             Self::LiveDumpDue { arrival } => Some(*arrival),
             Self::NothingToDo
             | Self::Blind(_)

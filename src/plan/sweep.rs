@@ -65,13 +65,14 @@ pub(super) fn found(
     let fires_at = hold.dead_man.as_ref().map(|switch| switch.fires_at);
     let enabled_by = fires_at.map_or(enabled_at, |fires_at| enabled_at.min(fires_at));
     let edge = Duration::minutes(EDGE_MINUTES);
-    let held = hold.begun_at - edge..=enabled_by + edge;
+    let window = hold.begun_at - edge..=enabled_by + edge;
     let settle = settle(dataset);
     let mut swept = Vec::new();
     for (date, dump) in landed {
         let landed_at = dump.last_modified;
         let live = landed_at.date_naive() == *date && !is_ours(hold, dump);
-        if !live || !held.contains(&landed_at) || has_run_since(landed_at, tasks, watch, dataset) {
+        if !live || !window.contains(&landed_at) || has_run_since(landed_at, tasks, watch, dataset)
+        {
             continue;
         }
         if now - landed_at < settle * 2 && now.date_naive() == *date {
@@ -186,7 +187,7 @@ fn live_request(
     };
     let definition = target.task_definition.as_ref().unwrap_or(&dataset.load.task_definition);
     let digest = Sha256::digest(format!("{}\n{etag}", rule.name));
-    let hex: String = digest.iter().take(TOKEN_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let half: [u8; TOKEN_BYTES] = std::array::from_fn(|index| digest[index]);
     Some(TaskRequest {
         cluster: dataset.load.cluster.clone(),
         task_definition: definition.clone(),
@@ -194,10 +195,10 @@ fn live_request(
         environment: BTreeMap::new(),
         network: target.network.clone().or(inline)?,
         platform_version: target.platform_version.clone(),
-        client_token: format!("gapmend-live-{hex}"),
+        client_token: format!("gapmend-live-{:032x}", u128::from_be_bytes(half)),
         started_by: format!("gapmend/live/{date}"),
     })
 }
 
 /// Of the digest in the token: ECS takes 64 characters in all.
-const TOKEN_BYTES: usize = 20;
+const TOKEN_BYTES: usize = 16;

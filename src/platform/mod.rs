@@ -17,6 +17,7 @@ use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 
 pub use self::call::{CallObserver, CallResult, Unobserved};
+pub use crate::domain::TaskFamily;
 use crate::domain::{ErrorClass, Export, Network, Rule, Snapshot, Task, WorkflowRun};
 
 /// Time. Only an implementation of this reads a clock.
@@ -311,19 +312,6 @@ pub struct ObjectRange {
     pub from: u64,
     /// How many bytes, at least one.
     pub length: u64,
-}
-
-/// A family of tasks, and what we need to read of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskFamily {
-    /// Cluster name or ARN.
-    pub cluster: String,
-    /// The family's name.
-    pub family: String,
-    /// The container whose exit code counts.
-    pub container: String,
-    /// The environment variable that carries a backdated run's date.
-    pub date_variable: String,
 }
 
 /// The world as the daemon holds it: one platform, one clock.

@@ -77,11 +77,15 @@ impl Bed {
         });
     }
 
+    /// The ledger as a process that begins now reads it.
+    pub async fn ledger(&self) -> Ledger {
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        Ledger::open(Arc::new(self.store.clone()), clock, "test").await.unwrap()
+    }
+
     /// A process that begins now and acts, as a daemon does.
     pub async fn acting_engine(&self) -> Engine {
-        let store = Arc::new(self.store.clone());
-        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
-        let mut ledger = Ledger::open(store, clock, "test").await.unwrap();
+        let mut ledger = self.ledger().await;
         ledger.act("run").await.unwrap();
         let settings = Arc::clone(&self.settings);
         Engine::new(self.world(), ledger, settings, Arc::new(NoRecorder), Errand::default())

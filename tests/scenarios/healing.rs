@@ -23,7 +23,7 @@ async fn gaps_are_healed_newest_first_and_as_many_as_were_asked_for() {
     let gaps = ["2026-06-10", "2026-06-12", "2026-06-15", "2026-06-18"];
     let world = gaps.iter().fold(world(), |world, gap| world.gap(date(gap)));
     let bed = Bed::new(world, "");
-    let healed = bed.heal_with(Errand { max_runs: Some(3), only: None }).await;
+    let healed = bed.heal_with(Errand { max_runs: Some(3), ..Errand::default() }).await;
     let order: Vec<String> = healed.runs.iter().map(|run| run.date.to_string()).collect();
     assert_eq!(order, ["2026-06-18", "2026-06-15", "2026-06-12"]);
     assert!(!healed.is_whole());

@@ -1,6 +1,12 @@
 //! Scenarios: the real loop (look, plan, act, ledger) over the model of the pipeline, in
 //! virtual time. Each ends by changing nothing and passing again.
 
+#![expect(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "helpers of tests may fail loudly, and a test crate exports nothing"
+)]
+
 mod bed;
 mod healing;
 mod trigger;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
-use gapmend::daemon::{Engine, Errand};
+use gapmend::daemon::{Engine, Errand, Released, release};
 use gapmend::domain::{RunOutcome, TriggerState};
 use gapmend::ledger::Event;
 use gapmend::plan::Rest;
@@ -295,7 +295,7 @@ async fn a_dataset_that_left_the_configuration_is_still_released() {
         for name in engine.turn_order() {
             engine.pass(&name).await;
         }
-        bed.clock.sleep(std::time::Duration::from_secs(60)).await;
+        bed.clock.sleep(std::time::Duration::from_mins(1)).await;
     }
     assert!(rule_is(&bed, RuleSetting::Enabled));
     assert!(engine.ledger().state().holds.is_empty());
@@ -322,9 +322,7 @@ async fn max_hold_stops_our_task_and_releases_the_rule() {
     assert_eq!(end.outcome, RunOutcome::Failed);
     assert!(end.detail.contains("max_hold"), "{}", end.detail);
     assert_eq!(healed.runs.len(), 1);
-    let world = bed.sim.lock();
-    let history = world.rule_history().to_vec();
-    drop(world);
+    let history = bed.sim.lock().rule_history().to_vec();
     assert_eq!(history.len(), 2);
     assert!(history[1].at - history[0].at <= TimeDelta::minutes(45));
     assert_released(&bed).await;
@@ -376,4 +374,33 @@ async fn a_live_dump_at_the_edges_of_a_hold_is_never_loaded_twice_nor_lost() {
             assert!(world.wrong_data().is_empty(), "{:?}", world.wrong_data());
         }
     }
+}
+
+#[tokio::test]
+async fn a_person_releases_a_hold_of_ours_and_no_other() {
+    let bed = bed(gap());
+    drop(holding(&bed).await);
+    let dataset = Arc::clone(&bed.settings.datasets["liberator"]);
+    let mut ledger = bed.ledger().await;
+    let released = release(&bed.world(), Some(&mut ledger), &dataset).await.unwrap();
+    assert!(matches!(released, Released::Enabled { left: None, .. }), "{released:?}");
+    assert!(rule_is(&bed, RuleSetting::Enabled));
+    assert!(bed.sim.lock().schedules(Some("gapmend")).is_empty());
+    let again = release(&bed.world(), Some(&mut ledger), &dataset).await.unwrap();
+    assert_eq!(again, Released::NotDisabled);
+    bed.sim.lock().operator_disables_trigger();
+    let theirs = release(&bed.world(), Some(&mut ledger), &dataset).await.unwrap();
+    assert_eq!(theirs, Released::NotOurs);
+}
+
+#[tokio::test]
+async fn a_person_releases_a_hold_that_only_the_switch_proves() {
+    let bed = bed(gap());
+    drop(holding(&bed).await);
+    let dataset = Arc::clone(&bed.settings.datasets["liberator"]);
+    let released = release(&bed.world(), None, &dataset).await.unwrap();
+    assert!(matches!(released, Released::Enabled { .. }), "{released:?}");
+    assert!(rule_is(&bed, RuleSetting::Enabled));
+    assert!(bed.heal().await.is_whole(), "the daemon goes on");
+    assert_released(&bed).await;
 }

@@ -79,7 +79,8 @@ async fn a_listing_shows_what_should_run_unless_stopped_ones_are_asked_for() {
     let arn = started.tasks()[0].task_arn().unwrap().to_owned();
     let list = || ecs.list_tasks().cluster(CLUSTER);
     door.pass(5);
-    assert_eq!(list().family(FAMILY).send().await.unwrap().task_arns(), std::slice::from_ref(&arn));
+    let running = list().family(FAMILY).send().await.unwrap();
+    assert_eq!(running.task_arns(), std::slice::from_ref(&arn));
     ecs.stop_task().cluster(CLUSTER).task(&arn).reason("yield").send().await.unwrap();
     door.pass(5);
     assert!(list().family(FAMILY).send().await.unwrap().task_arns().is_empty());

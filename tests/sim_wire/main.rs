@@ -5,7 +5,7 @@
 //! be pointed at another endpoint, to compare the door with it: they make there what they need.
 //! `SIM_WIRE_ENDPOINT=http://127.0.0.1:5000 cargo test --test sim_wire -- s3:: portable_`
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "a helper of tests may fail loudly")]
 
 mod door;
 mod ecs;

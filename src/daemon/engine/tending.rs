@@ -78,11 +78,9 @@ impl Engine {
         name: &str,
         step: Step,
     ) -> Result<Acted, LedgerError> {
-        let action = match &step {
-            Step::DisableRule { .. } => Some("disable"),
-            Step::EnableRule { .. } | Step::ReleaseProven { .. } => Some("enable"),
-            _ => None,
-        };
+        let enables = matches!(step, Step::EnableRule { .. } | Step::ReleaseProven { .. });
+        let disables = matches!(step, Step::DisableRule { .. });
+        let action = if enables { Some("enable") } else { disables.then_some("disable") };
         let config = self.settings.hash.clone();
         let mut actor =
             Actor { platform: &self.world.platform, ledger: &mut self.ledger, config: &config };

@@ -1,0 +1,41 @@
+# `just` alone lists these.
+
+default:
+    @just --list
+
+# The whole story on this machine, against the embedded AWS: no account, no network
+demo *arguments:
+    cargo run -- demo {{arguments}}
+
+# Every test; those against moto say that they are skipped, unless `just moto` came first
+test *arguments:
+    cargo test {{arguments}}
+
+# The tests against moto as well, which is installed under target/
+moto:
+    GAPMEND_MOTO="$(tests/support/moto.sh)" cargo test --test aws_moto --test ledger_s3
+
+# The built binary against the embedded AWS: kills, faults, signals
+end-to-end *arguments:
+    cargo test --test end_to_end {{arguments}}
+
+# What CI asks before it tests
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+
+# Everything that CI asks
+ci:
+    .ci/run
+
+# Dependencies: advisories, licences, duplicates (needs cargo-deny)
+deny:
+    cargo deny check
+
+# The schema of the configuration, for editors
+schema:
+    cargo run --quiet -- config schema > config/gapmend.schema.json
+
+# A binary for a release
+release:
+    cargo build --release --locked

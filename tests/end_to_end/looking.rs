@@ -1,0 +1,173 @@
+//! What only looks: `scan`, `plan`, `check`, and configurations that are wrong.
+
+use gapmend::sim::{DumpKind, FaultKind, FaultWhen, Moment};
+
+use crate::stage::{Stage, days_ago, now, world};
+
+#[tokio::test]
+async fn scan_tells_every_date_in_its_promised_shape() {
+    let (gap, next, absent, half) = (days_ago(12), days_ago(11), days_ago(15), days_ago(18));
+    let (empty, loose, young) = (days_ago(20), days_ago(21), days_ago(3));
+    let world = world()
+        .gap(gap)
+        .gap(next)
+        .no_dump(absent)
+        .partial(half, &["liberator_pcn"])
+        .empty(empty)
+        .unregistered(loose)
+        .dump(days_ago(23), DumpKind::Tiny)
+        .gap(young);
+    let stage = Stage::set(world).await;
+    let scan = stage.json(&["scan"]).await;
+    let dataset = &scan["datasets"][0];
+    assert_eq!(dataset["dataset"], "liberator");
+    assert_eq!(dataset["tables_expected"], 7);
+    let scanned_at: chrono::DateTime<chrono::Utc> =
+        dataset["scanned_at"].as_str().unwrap().parse().unwrap();
+    assert!((now() - scanned_at).num_minutes() < 5);
+    let dates = dataset["dates"].as_array().unwrap();
+    let entry = |date: chrono::NaiveDate| {
+        dates.iter().find(|entry| entry["date"] == date.to_string().as_str()).unwrap()
+    };
+    for (date, status) in [
+        (gap, "missing"),
+        (next, "missing"),
+        (absent, "no_dump"),
+        (half, "partial"),
+        (empty, "empty"),
+        (loose, "unregistered"),
+        (days_ago(23), "bad_dump"),
+        (young, "too_young"),
+        (days_ago(13), "available"),
+    ] {
+        assert_eq!(entry(date)["status"], status, "{}", entry(date));
+        assert!(!entry(date)["reason"].as_str().unwrap().is_empty());
+        assert!(entry(date)["next"].is_string() && entry(date)["flags"].is_array());
+    }
+    assert_eq!(entry(half)["tables_present"], 6);
+    let missing = entry(half)["tables_missing"][0].as_str().unwrap();
+    assert!(missing.ends_with("liberator_pcn"), "{missing}");
+    let dump = &entry(gap)["dumps"][0];
+    let key = gap.format("parking/liberator_dump_%Y%m%d.zip").to_string();
+    assert_eq!(dump["key"], key.as_str());
+    assert!(dump["size"].as_u64().unwrap() > 1024 && dump["etag"].is_string());
+    assert!(dump["last_modified"].is_string());
+    let range = dataset["gaps"].as_array().unwrap().iter().find(|gap| gap["dates"] == 2).unwrap();
+    assert_eq!(range["from"], gap.to_string().as_str());
+    assert_eq!(range["to"], next.to_string().as_str());
+    assert_eq!(range["status"], "missing");
+    assert_eq!(dataset["whole_through"], days_ago(24).to_string().as_str());
+    let counted: u64 =
+        dataset["counts"].as_object().unwrap().values().filter_map(serde_json::Value::as_u64).sum();
+    let in_window = dates.iter().filter(|entry| entry["in_window"] == true).count();
+    assert_eq!(counted, in_window as u64, "the counts add up to the window");
+    assert_eq!(stage.calls_of("RunTask"), 0);
+}
+
+#[tokio::test]
+async fn scan_says_by_its_exit_code_whether_there_are_gaps() {
+    let stage = Stage::set(world().gap(days_ago(12))).await;
+    stage.run(&["scan"]).await.with_code(0);
+    let came = stage.run(&["scan", "--exit-code"]).await.with_code(3);
+    assert!(came.stdout.contains(&days_ago(12).to_string()), "{}", came.stdout);
+    let whole = Stage::set(world()).await;
+    whole.run(&["scan", "--exit-code"]).await.with_code(0);
+}
+
+#[tokio::test]
+async fn a_look_that_could_not_see_says_nothing_of_any_date() {
+    let stage = Stage::set(world().gap(days_ago(12))).await;
+    stage.sim.lock().faults.add(
+        "glue:GetPartitions",
+        FaultWhen::Always,
+        FaultKind::Denied,
+        Moment::Before,
+    );
+    let came = stage.run(&["scan", "--exit-code"]).await.with_code(1);
+    assert!(came.stderr.contains("blind"), "{}", came.stderr);
+    assert!(!came.stdout.contains("missing"), "{}", came.stdout);
+    let heal = stage.run(&["heal", "--dry-run"]).await.with_code(1);
+    assert!(heal.stderr.contains("glue:GetPartitions"), "{}", heal.stderr);
+}
+
+#[tokio::test]
+async fn plan_tells_the_queue_in_order_and_why_the_others_wait() {
+    let world = world().gap(days_ago(20)).gap(days_ago(12)).gap(days_ago(2)).no_dump(days_ago(9));
+    let stage = Stage::set(world).await;
+    let plan = stage.json(&["plan"]).await;
+    let dataset = &plan["datasets"][0];
+    let queue = dataset["queue"].as_array().unwrap();
+    let dates: Vec<&str> = queue.iter().map(|entry| entry["date"].as_str().unwrap()).collect();
+    assert_eq!(dates, [days_ago(12).to_string(), days_ago(20).to_string()]);
+    assert_eq!(queue[0]["attempt"], 1);
+    assert!(queue[0]["dump"].as_str().unwrap().ends_with(".zip"));
+    let waiting = dataset["waiting"].as_array().unwrap();
+    let of = |date: chrono::NaiveDate| {
+        waiting.iter().find(|entry| entry["date"] == date.to_string().as_str()).unwrap()
+    };
+    assert_eq!(of(days_ago(2))["status"], "too_young");
+    assert!(of(days_ago(2))["until"].is_string());
+    assert_eq!(of(days_ago(9))["status"], "no_dump");
+    assert_eq!(stage.calls_of("RunTask"), 0);
+}
+
+#[tokio::test]
+async fn check_is_content_with_a_whole_pipeline_and_names_what_is_not_there() {
+    let stage = Stage::set(world()).await;
+    stage.run(&["check"]).await.with_code(0);
+    stage.write(
+        "conf.d/30-wrong.toml",
+        "[datasets.liberator.raw.parking]\ndatabase = \"no-such-database\"\n\
+         [datasets.liberator.trigger]\nrule = \"no-such-rule\"\n",
+    );
+    let came = stage.run(&["check"]).await.with_code(1);
+    for name in ["no-such-database", "no-such-rule"] {
+        assert!(came.stdout.contains(name), "{}", came.stdout);
+    }
+    stage.json_with_code(&["check"], 1).await;
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_refused_with_all_its_problems() {
+    let stage = Stage::set(world()).await;
+    stage.write(
+        "conf.d/30-wrong.toml",
+        "[datasets.liberator.backfill]\nmax_atempts = 3\n\
+         [datasets.liberator.load]\npoll = \"soon\"\n\
+         [datasets.liberator.window]\nmin_age_days = 2\n",
+    );
+    for command in ["scan", "plan", "heal", "run", "check", "status"] {
+        let came = stage.run(&[command]).await.with_code(2);
+        for word in ["max_atempts", "max_attempts", "poll", "min_age_days", "30-wrong.toml"] {
+            assert!(came.stderr.contains(word), "{command}: {}", came.stderr);
+        }
+    }
+    assert_eq!(stage.calls(), 0, "nothing was asked of AWS");
+}
+
+#[tokio::test]
+async fn another_account_is_refused_before_anything_is_looked_at() {
+    let other = "[aws]\naccount_id = \"999988887777\"\n";
+    let stage = Stage::set_with(world().gap(days_ago(12)), other).await;
+    for command in ["scan", "plan", "heal", "run", "status"] {
+        let came = stage.run(&[command]).await.with_code(1);
+        assert!(came.stderr.contains("111122223333"), "{command}: {}", came.stderr);
+        assert!(came.stderr.contains("999988887777"), "{command}: {}", came.stderr);
+    }
+    stage.run(&["check"]).await.with_code(1);
+    let looked: Vec<_> =
+        stage.door.calls().into_iter().filter(|call| call.operation == "RunTask").collect();
+    assert!(looked.is_empty());
+}
+
+#[tokio::test]
+async fn what_needs_no_configuration_asks_for_none() {
+    let stage = Stage::set(world()).await;
+    std::fs::remove_file(stage.path("gapmend.toml")).unwrap();
+    for arguments in [&["config", "schema"][..], &["completions", "bash"], &["man"]] {
+        let came = stage.run(arguments).await.with_code(0);
+        assert!(came.stdout.len() > 1000, "{arguments:?}");
+    }
+    stage.run(&["scan"]).await.with_code(2);
+    stage.run(&["no-such-command"]).await.with_code(2);
+}

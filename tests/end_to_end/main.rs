@@ -1,0 +1,17 @@
+//! The built binary, end to end: its commands, exit codes and signals, against the model of the
+//! pipeline behind the AWS protocols on a loopback port, in real time.
+//!
+//! The model's day is today's and its hours are made short, so that a whole ingestion takes a
+//! second or two. What is asserted is the model's own bookkeeping (copies, overlaps, changes of
+//! the rule) and what the binary prints; nothing waits for a length of time, only for something
+//! to be true.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
+
+mod asking;
+mod faults;
+mod healing;
+mod killing;
+mod looking;
+mod serving;
+mod stage;
