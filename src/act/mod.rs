@@ -94,6 +94,7 @@ impl Actor<'_> {
             | Step::EnableRule { .. }
             | Step::ReleaseProven { .. }
             | Step::MoveHold { .. }
+            | Step::StageDump { .. }
             | Step::CloseHold { .. }
             | Step::DriveLive { .. }
             | Step::MissLiveDump { .. }) => self.act_on_trigger(step).await,

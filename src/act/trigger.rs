@@ -1,10 +1,10 @@
 //! The steps of a hold: the switch, the rule, and the live run of a swept dump.
 
-use super::{Acted, Actor};
-use crate::domain::PassOutcome;
-use crate::ledger::{Appended, Event, HoldStep, LedgerError};
-use crate::plan::{HoldPlan, Step};
-use crate::platform::{Answer, DeadMan, TaskRequest, TaskStart};
+use super::{Acted, Actor, run_started};
+use crate::domain::{ErrorClass, FailureReason, PassOutcome, RuleState, RunOutcome, Stage};
+use crate::ledger::{Appended, Event, HoldStep, LedgerError, Repeat};
+use crate::plan::{Begin, HoldPlan, Step};
+use crate::platform::{Answer, Created, DeadMan, PlatformError, TaskRequest, TaskStart};
 
 impl Actor<'_> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "only the steps of the trigger come here")]
@@ -27,6 +27,10 @@ impl Actor<'_> {
             Step::MoveHold { hold, step, detail } => {
                 let event = Event::HoldMoved { hold, step };
                 self.note(vec![event], PassOutcome::Started, format!("the hold: {detail}")).await
+            }
+            Step::StageDump { hold, rule, bucket, from, to, begin } => {
+                let copy = Copy { bucket: &bucket, from: &from, to: &to };
+                self.stage_dump(hold, &rule, &copy, &begin).await
             }
             Step::CloseHold { hold, dataset, detail, swept } => {
                 let words = format!("the hold is closed: {detail}");
@@ -97,7 +101,7 @@ impl Actor<'_> {
         let released = async {
             self.platform.enable_rule(&switch.rule, &switch.event_bus).await?;
             let rule = self.platform.rule(&switch.rule, &switch.event_bus).await?;
-            if rule.state == crate::domain::RuleState::Enabled {
+            if rule.state == RuleState::Enabled {
                 self.platform.disarm_dead_man(&switch.group, &switch.name).await?;
             }
             Ok(())
@@ -107,6 +111,49 @@ impl Actor<'_> {
             switch.rule, switch.name
         );
         done(released.await, words)
+    }
+
+    /// The hold's entry is the intent. Written or found there, its work is done.
+    async fn stage_dump(
+        &mut self,
+        hold: String,
+        (rule, event_bus): &(String, String),
+        copy: &Copy<'_>,
+        begin: &Begin,
+    ) -> Result<Acted, LedgerError> {
+        self.ledger.refresh().await?;
+        let rule = match self.platform.rule(rule, event_bus).await {
+            Ok(rule) => rule,
+            Err(error) => return Ok(Acted::Unanswered(error)),
+        };
+        if !self.ledger.is_acting() || rule.state != RuleState::Disabled {
+            return Ok(Acted::DecideAgain);
+        }
+        let done = Event::HoldMoved { hold, step: HoldStep::WorkDone };
+        match self.platform.copy_object(copy.bucket, copy.from, copy.to).await {
+            Ok(Created::Created | Created::Exists) => {
+                let words = format!("{} is copied to {}", copy.from, copy.to);
+                self.note(vec![done], PassOutcome::Started, words).await
+            }
+            Err(error) => {
+                let Some(reason) = refused_copy(&error) else {
+                    return Ok(Acted::Unanswered(error));
+                };
+                let words = format!("{} was not copied to {}: {error}", copy.from, copy.to);
+                let ended = Event::RunEnded {
+                    run: begin.run.clone(),
+                    outcome: RunOutcome::Failed,
+                    stage: Stage::StageDump,
+                    reason: Some(reason),
+                    detail: words.clone(),
+                    log_tail: Vec::new(),
+                    repeat: Repeat::FromTheTop,
+                    tables_present: None,
+                };
+                let events = vec![run_started(begin, self.config), ended, done];
+                self.note(events, PassOutcome::Error, words).await
+            }
+        }
     }
 
     /// Once: the token is made from the dump, and the same request is sent after a lost answer.
@@ -135,6 +182,27 @@ impl Actor<'_> {
             )),
             Err(error) => Ok(Acted::Unanswered(error)),
         }
+    }
+}
+
+/// A copy within the landing bucket.
+struct Copy<'a> {
+    bucket: &'a str,
+    from: &'a str,
+    to: &'a str,
+}
+
+/// Why a copy would be refused again; `None` when it may have been made, or may be soon.
+fn refused_copy(error: &PlatformError) -> Option<FailureReason> {
+    match error.class {
+        ErrorClass::Denied => Some(FailureReason::Denied),
+        ErrorClass::NotFound => Some(FailureReason::SourceChanged),
+        ErrorClass::Invalid => Some(FailureReason::Failed),
+        ErrorClass::Conflict
+        | ErrorClass::Throttled
+        | ErrorClass::Server
+        | ErrorClass::Timeout
+        | ErrorClass::Transport => None,
     }
 }
 

@@ -174,7 +174,7 @@ impl Tended<'_> {
 
     /// Why nothing needs the hold any more.
     fn work_is_over(&self) -> Option<&'static str> {
-        let HoldWhy::Run { .. } = &self.hold.why else { return None };
+        // A copy of ours is made right after the propagation, by the same rule as a run begins.
         let Some(run) = self.run else { return self.work_never_begins() };
         if !run.is_active() {
             return Some("the run is over");
@@ -198,11 +198,11 @@ impl Tended<'_> {
             return Some("the dataset is no longer in the configuration");
         };
         if matches!(self.rule_state(), Some(RuleState::Enabled)) {
-            return Some("somebody enabled the rule before the run began");
+            return Some("somebody enabled the rule before the work began");
         }
         let disabled_at = self.hold.step_at(HoldStep::Disabled)?;
         let limit = span(trigger.propagation) + Duration::minutes(WORK_BEGINS_WITHIN_MINUTES);
-        (self.now - disabled_at > limit).then_some("the run did not begin in time")
+        (self.now - disabled_at > limit).then_some("the work was not done in time")
     }
 
     /// Why the rule is to be enabled now, if it is.
@@ -380,7 +380,7 @@ pub(super) fn is_ready(situation: &Situation<'_>) -> Result<(), Rest> {
 
 /// A run starts under a hold only when the rule is seen disabled, it is our own hold, and the
 /// change has had its time to be felt.
-fn witness(situation: &Situation<'_>, hold: &Hold) -> Result<(), Rest> {
+pub(super) fn witness(situation: &Situation<'_>, hold: &Hold) -> Result<(), Rest> {
     let rule = situation.seen.watch.rule.as_ref().and_then(Seen::known);
     let disabled = rule.is_some_and(|rule| rule.state == RuleState::Disabled);
     let over = hold.step_at(HoldStep::WorkDone).is_some() || !hold.keeps_rule_disabled();
@@ -411,7 +411,7 @@ pub(super) fn resting(hold: &Hold) -> Rest {
 }
 
 /// A new hold, or why it may not be.
-fn intend(
+pub(super) fn intend(
     situation: &Situation<'_>,
     landing: &LandingView,
     trigger: &TriggerSettings,
@@ -424,6 +424,9 @@ fn intend(
         Some(Seen::Known(rule)) => refusal(rule).map_or(Ok(()), |why| Err(refuse(why)))?,
         Some(Seen::Blind(causes)) => return Err(Rest::Blind(causes.clone())),
         None => return Err(refuse("no rule is configured".to_owned())),
+    }
+    if trigger.hold == HoldPolicy::Never {
+        return Err(refuse("trigger.hold is \"never\"".to_owned()));
     }
     clock_is_right(situation)?;
     let needs = match &why {
@@ -502,7 +505,7 @@ pub(super) fn bounds(
     };
     let begun = match &hold.why {
         HoldWhy::Run { run } => ledger.runs.iter().any(|known| known.id == *run),
-        HoldWhy::Upload { .. } => true,
+        HoldWhy::Upload { .. } => false,
     };
     let waiting = matches!(rest, Rest::Holding { .. } | Rest::Blind(_));
     let idle = hold.step_at(HoldStep::Disabled).is_some()

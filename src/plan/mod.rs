@@ -24,6 +24,7 @@ mod lag;
 mod progress;
 mod queue;
 mod rest;
+mod staging;
 mod start;
 mod sweep;
 mod wake;
@@ -192,6 +193,21 @@ pub enum Step {
         step: HoldStep,
         /// What was seen.
         detail: String,
+    },
+    /// Copy the dump to the name that the task reads, under a hold that is felt.
+    StageDump {
+        /// The hold.
+        hold: String,
+        /// The rule and its bus: it is read again right before the write (H15).
+        rule: (String, String),
+        /// The landing bucket.
+        bucket: String,
+        /// The dump's key.
+        from: String,
+        /// The key that the task reads.
+        to: String,
+        /// What is recorded as the attempt when the copy is refused.
+        begin: Box<Begin>,
     },
     /// Note that the hold is over, with the live dumps that landed in it.
     CloseHold {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use gapmend::config::{self, Environment, Settings, TriggerSettings};
+use gapmend::config::{self, DatasetSettings, Environment, Settings};
 use gapmend::daemon::{Engine, Errand, Healed, NoRecorder, heal};
 use gapmend::domain::DateStatus;
 use gapmend::ledger::memory::Fault;
@@ -51,16 +51,16 @@ impl Bed {
         Self { sim, clock, store: MemoryStore::new(), settings: Arc::new(settings) }
     }
 
-    /// The bed with trigger settings that no file would give.
-    pub fn with_trigger(
+    /// The bed with settings that are changed after they were read.
+    pub fn with_dataset(
         world: WorldBuilder,
         more: &str,
-        change: impl FnOnce(&mut TriggerSettings),
+        change: impl FnOnce(&mut DatasetSettings),
     ) -> Self {
         let mut bed = Self::new(world, more);
         let mut settings = (*bed.settings).clone();
         let dataset = settings.datasets.get_mut("liberator").unwrap();
-        change(Arc::make_mut(dataset).trigger.as_mut().unwrap());
+        change(Arc::make_mut(dataset));
         bed.settings = Arc::new(settings);
         bed
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use gapmend::config::OtherName;
 use gapmend::daemon::{Engine, Errand, Released, release};
-use gapmend::domain::{RunOutcome, TriggerState};
+use gapmend::domain::{RunOutcome, Stage, TriggerState};
 use gapmend::ledger::Event;
 use gapmend::plan::Rest;
 use gapmend::platform::Clock;
@@ -144,7 +145,9 @@ async fn the_rule_is_felt_disabled_before_the_load_and_enabled_after_the_export_
 #[tokio::test]
 async fn without_a_dead_man_nothing_is_held_and_nothing_is_started() {
     // The configuration refuses this when it is read whole; a reload may still bring it.
-    let bed = Bed::with_trigger(gap(), HOLD_RUN, |trigger| trigger.dead_man = None);
+    let bed = Bed::with_dataset(gap(), HOLD_RUN, |dataset| {
+        dataset.trigger.as_mut().unwrap().dead_man = None;
+    });
     let healed = bed.heal().await;
     assert!(healed.runs.is_empty());
     assert!(matches!(&healed.rests[0].rest, Rest::HoldRefused { .. }), "{:?}", healed.rests);
@@ -403,4 +406,69 @@ async fn a_person_releases_a_hold_that_only_the_switch_proves() {
     assert!(rule_is(&bed, RuleSetting::Enabled));
     assert!(bed.heal().await.is_whole(), "the daemon goes on");
     assert_released(&bed).await;
+}
+
+/// A world whose dump has the old spelling, and settings that stage it.
+fn staging() -> Bed {
+    let hold = HOLD_RUN.replace("\"run\"", "\"upload\"").replace("5h", "90m");
+    Bed::with_dataset(gap().old_name(date("2026-06-15")), &hold, |dataset| {
+        dataset.load.other_name = OtherName::Stage;
+    })
+}
+
+#[tokio::test]
+async fn a_dump_under_another_name_is_staged_under_a_hold_before_its_load() {
+    let bed = staging();
+    let healed = bed.heal().await;
+    assert!(healed.is_whole(), "{healed:#?}");
+    bed.assert_one_copy("2026-06-15");
+    let expected = [
+        "scheduler:CreateSchedule",
+        "events:DisableRule",
+        "s3:CopyObject",
+        "events:EnableRule",
+        "scheduler:DeleteSchedule",
+        "ecs:RunTask",
+    ];
+    assert_eq!(operations(&bed, &expected), expected);
+    {
+        let world = bed.sim.lock();
+        let [write] = world.our_dump_writes()[..] else { panic!("one write") };
+        assert!(write.arrived && !write.matched, "the copy fired nothing: {write:?}");
+        let history = world.rule_history();
+        assert!(write.written_at - history[0].at >= TimeDelta::minutes(2), "propagation");
+        assert!(history[1].at - write.written_at >= TimeDelta::minutes(15), "settle");
+    }
+    assert_released(&bed).await;
+}
+
+#[tokio::test]
+async fn a_copy_whose_answer_is_lost_is_made_once() {
+    let bed = staging();
+    bed.sim.lock().faults.add(
+        "s3:CopyObject",
+        FaultWhen::Call(1),
+        FaultKind::Timeout,
+        Moment::After,
+    );
+    assert!(bed.heal().await.is_whole());
+    assert_eq!(bed.sim.lock().our_dump_writes().len(), 1);
+    assert_released(&bed).await;
+}
+
+#[tokio::test]
+async fn a_copy_that_is_refused_is_an_attempt_and_the_rule_comes_back() {
+    let bed = staging();
+    bed.sim.lock().faults.add(
+        "s3:CopyObject",
+        FaultWhen::Always,
+        FaultKind::Denied,
+        Moment::Before,
+    );
+    let healed = bed.heal().await;
+    assert!(!healed.is_whole());
+    assert!(healed.runs.iter().all(|run| run.stage == Stage::StageDump), "{healed:#?}");
+    assert!((1..=3).contains(&healed.runs.len()), "{healed:#?}");
+    bed.sim.lock().faults.clear();
+    assert!(rule_is(&bed, RuleSetting::Enabled));
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::{DatasetMemory, Engine, Pass};
 use crate::act::{Acted, Actor};
-use crate::config::{DatasetSettings, HoldPolicy};
+use crate::config::{DatasetSettings, HoldPolicy, OtherName};
 use crate::daemon::report::Happening;
 use crate::domain::{PassOutcome, Rule, RuleState, Seen, Task, TriggerState};
 use crate::ledger::{Event, Hold, HoldStep, LedgerError, State};
@@ -97,10 +97,10 @@ impl Engine {
         Ok(acted)
     }
 
-    /// Whether a start of a run may begin with a hold.
+    /// Whether the start of a run may begin with a hold.
     pub(super) fn holds_for_runs(&self, dataset: &DatasetSettings) -> bool {
         let policy = dataset.trigger.as_ref().map(|trigger| trigger.hold);
-        policy == Some(HoldPolicy::Run)
+        (policy == Some(HoldPolicy::Run) || dataset.load.other_name == OtherName::Stage)
             && self.active_run_of(&dataset.name).is_none()
             && self.ledger.state().hold_of(&dataset.name).is_none()
     }
