@@ -1,5 +1,7 @@
 //! The policies in `deploy/iam` and the operations that gapmend can call are the same set.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
+
 use std::collections::BTreeSet;
 
 /// What AWS calls the permission of an operation, where the two names differ.
@@ -21,17 +23,10 @@ fn granted() -> BTreeSet<String> {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
         let policy: serde_json::Value = serde_json::from_str(&text).unwrap();
         for statement in policy["Statement"].as_array().unwrap() {
-            match &statement["Action"] {
-                serde_json::Value::String(action) => {
-                    actions.insert(action.clone());
-                }
-                list => actions.extend(
-                    list.as_array()
-                        .unwrap()
-                        .iter()
-                        .map(|action| action.as_str().unwrap().to_owned()),
-                ),
-            }
+            // One action, or a list of them.
+            let action = &statement["Action"];
+            let list = action.as_array().map_or(std::slice::from_ref(action), Vec::as_slice);
+            actions.extend(list.iter().map(|action| action.as_str().unwrap().to_owned()));
         }
     }
     actions

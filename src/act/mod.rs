@@ -115,7 +115,13 @@ impl Actor<'_> {
         if !self.ledger.clear_for_effect().await? {
             return Ok(Acted::DecideAgain);
         }
-        self.submit(run, &task).await
+        match self.platform.run_task(&task).await {
+            Err(error) => match final_reason(&error) {
+                Some(reason) => self.end_run(refused(run, reason, error.to_string())).await,
+                None => Ok(Acted::Unanswered(error)),
+            },
+            Ok(start) => self.submitted(run, start).await,
+        }
     }
 
     /// The same request again, token included: a task that exists already is only found again.
@@ -128,24 +134,24 @@ impl Actor<'_> {
         if !(ours && self.ledger.state().active_run().is_some_and(unanswered)) {
             return Ok(Acted::DecideAgain);
         }
-        self.submit(run, &task).await
+        match self.platform.run_task(&task).await {
+            // A refusal of the repetition says nothing about the first request.
+            Err(error) => Ok(Acted::Unanswered(error)),
+            Ok(start) => self.submitted(run, start).await,
+        }
     }
 
-    async fn submit(&mut self, run: String, task: &TaskRequest) -> Result<Acted, LedgerError> {
-        match self.platform.run_task(task).await {
-            Ok(TaskStart::Started(task_arn)) => {
+    async fn submitted(&mut self, run: String, start: TaskStart) -> Result<Acted, LedgerError> {
+        match start {
+            TaskStart::Started(task_arn) => {
                 let detail = format!("{run}: task {task_arn} was started");
                 let event = Event::LoadSubmitted { run, task_arn };
                 self.note(vec![event], PassOutcome::Started, detail).await
             }
-            Ok(TaskStart::Refused(why)) => {
+            TaskStart::Refused(why) => {
                 let end = refused(run, FailureReason::NotStarted, format!("ECS refused: {why}"));
                 self.end_run(end).await
             }
-            Err(error) => match final_reason(&error) {
-                Some(reason) => self.end_run(refused(run, reason, error.to_string())).await,
-                None => Ok(Acted::Unanswered(error)),
-            },
         }
     }
 

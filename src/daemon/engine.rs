@@ -14,13 +14,16 @@ use super::slots;
 use crate::act::{Acted, Actor, seconds_between};
 use crate::config::{DatasetSettings, Settings};
 use crate::domain::{Blindness, DateStatus, ErrorClass, PassOutcome, RunOutcome, Seen, Stage};
-use crate::ledger::{Appended, Event, Ledger, LedgerError, Request, Run, ScanCause, ScanRecord};
+use crate::ledger::{
+    Appended, Event, Ledger, LedgerError, Repeat, Request, Run, ScanCause, ScanRecord,
+};
 use crate::observe::{self, Observation, Scan, ScanScope, Watch, ZipMemory};
 use crate::plan::{self, Census, Night, Plan, Rest, Step};
 use crate::platform::World;
 
-/// A blind scan is made again after so long, and not oftener.
-const BLIND_RETRY_MINUTES: i64 = 5;
+/// A scan that was blind, or could not be written down, is made again after so long, and not
+/// oftener.
+const SCAN_RETRY_MINUTES: i64 = 5;
 /// An idle daemon still looks at the trigger this often: somebody may have disabled it.
 const TRIGGER_LOOK_MINUTES: i64 = 5;
 /// A pass looks closer so often at most: at what is in the way, then at the date.
@@ -37,6 +40,8 @@ pub struct Engine {
     memory: ZipMemory,
     datasets: BTreeMap<String, DatasetMemory>,
     pub(super) errand: Errand,
+    /// Why the last pass could not use the ledger.
+    pub(super) ledger_trouble: Option<LedgerError>,
     /// One-shot commands only look: their report is about whoever acts.
     looks_only: bool,
     started_at: DateTime<Utc>,
@@ -122,6 +127,7 @@ impl Engine {
             memory: ZipMemory::default(),
             datasets: BTreeMap::new(),
             errand,
+            ledger_trouble: None,
             looks_only: false,
             started_at: now,
             config,
@@ -176,6 +182,9 @@ impl Engine {
         for memory in self.datasets.values_mut() {
             memory.scan = None;
             memory.scan_tried_at = None;
+            if let Some(view) = &mut memory.view {
+                view.wake_at = DateTime::<Utc>::MIN_UTC; // what it waits for may hold no longer
+            }
         }
         self.settings = settings;
     }
@@ -229,8 +238,11 @@ impl Engine {
     /// One pass over one dataset.
     pub async fn pass(&mut self, name: &str) -> Pass {
         let pass = match self.try_pass(name).await {
-            Ok(pass) => pass,
-            Err(error) => self.ledger_failed(&error),
+            Ok(pass) => {
+                self.ledger_trouble = None;
+                pass
+            }
+            Err(error) => self.ledger_failed(error),
         };
         self.log_pass(name, &pass);
         self.publish_report();
@@ -272,6 +284,7 @@ impl Engine {
             return Ok(pass);
         }
         read?;
+        self.end_orphan().await?;
         self.note_overlaps(&dataset, &watch).await?;
         let scanned = self.scan_if_due(&dataset, self.world.now()).await?;
         if scanned {
@@ -296,10 +309,16 @@ impl Engine {
             }
             plan = self.plan(&dataset, &seen);
         }
-        let pass = self.carry_out(&dataset, &plan).await?;
-        self.note_pass(name, scanned, &pass).await?;
-        self.keep(name, seen, plan, &pass);
-        Ok(pass)
+        // Whatever becomes of the ledger, what was seen is kept: a scan is not made again for it.
+        let carried_out = match self.carry_out(&dataset, &plan).await {
+            Ok(pass) => self.note_pass(name, scanned, &pass).await.map(|()| pass),
+            Err(error) => Err(error),
+        };
+        match &carried_out {
+            Ok(pass) => self.keep(name, seen, plan, pass),
+            Err(error) => self.keep(name, seen, plan, &self.failed_pass(error)),
+        }
+        carried_out
     }
 
     fn plan(&self, dataset: &DatasetSettings, seen: &Observation) -> Plan {
@@ -343,13 +362,17 @@ impl Engine {
             return Ok(self.idle_pass("this process does not act"));
         }
         let before = self.ledger.state().active_run().cloned();
+        let runs_before = self.ledger.state().runs.len();
         let enqueued =
             self.ledger.state().datasets.get(&dataset.name).map(|state| state.enqueued.clone());
         let config = self.settings.hash.clone();
         let mut actor =
             Actor { platform: &self.world.platform, ledger: &mut self.ledger, config: &config };
-        let acted = actor.act(step).await?;
-        self.record_run_changes(dataset, before.as_ref(), &enqueued.unwrap_or_default());
+        let acted = actor.act(step).await;
+        if before.is_some() || self.ledger.state().runs.len() > runs_before {
+            self.record_run_changes(dataset, before.as_ref(), &enqueued.unwrap_or_default());
+        }
+        let acted = acted?;
         let now = self.world.now();
         let poll = Duration::from_std(dataset.load.poll).unwrap_or_default();
         Ok(match acted {
@@ -378,8 +401,7 @@ impl Engine {
         now: DateTime<Utc>,
     ) -> Result<bool, LedgerError> {
         let name = &dataset.name;
-        let loading = self.active_run_of(name).is_some_and(|run| run.stage <= Stage::Load);
-        if loading && self.ledger.is_acting() {
+        if self.ledger.is_acting() && self.active_run_of(name).is_some_and(is_loading) {
             return Ok(false); // a load is watched at every poll; the scan waits for its end
         }
         let remembered = self.ledger.state().datasets.get(name);
@@ -394,8 +416,9 @@ impl Engine {
         let memory = self.datasets.entry(name.clone()).or_default();
         let blind = matches!(memory.scan, Some(Seen::Blind(_)));
         let tried = memory.scan_tried_at.map(|at| now - at);
-        let retry = Duration::minutes(BLIND_RETRY_MINUTES);
-        let resting = blind && tried.is_some_and(|age| age >= Duration::zero() && age < retry);
+        let resting = blind && is_recent(tried);
+        // Likewise when the scan was seen and could not be written down.
+        let resting = resting || (due.is_some() && memory.scan.is_some() && is_recent(tried));
         let cause = match (&memory.scan, due) {
             _ if !requests.is_empty() => ScanCause::Request,
             (Some(_), _) if resting => return Ok(false),
@@ -530,6 +553,26 @@ impl Engine {
         self.write(done.collect()).await
     }
 
+    /// A run whose dataset is no longer configured would keep every other dataset from starting.
+    /// What it left in AWS is seen by the gates of whoever shares it.
+    async fn end_orphan(&mut self) -> Result<(), LedgerError> {
+        let run = self.ledger.state().active_run();
+        let gone = |run: &&Run| !self.settings.datasets.contains_key(&run.dataset);
+        let Some(run) = run.filter(gone).filter(|_| self.ledger.is_acting()) else { return Ok(()) };
+        let event = Event::RunEnded {
+            run: run.id.clone(),
+            outcome: RunOutcome::Cancelled,
+            stage: run.stage,
+            reason: None,
+            detail: "its dataset is no longer in the configuration".to_owned(),
+            log_tail: Vec::new(),
+            repeat: Repeat::FromTheTop,
+            tables_present: None,
+        };
+        tracing::warn!(run = run.id, "a run is given up: its dataset is no longer configured");
+        self.ledger.append(vec![event]).await.map(|_| ())
+    }
+
     /// The scan of the dataset, taken out of memory for the length of a pass.
     fn take_scan(&mut self, name: &str) -> Seen<Scan> {
         let memory = self.datasets.entry(name.to_owned()).or_default();
@@ -661,8 +704,14 @@ impl Engine {
         Pass { outcome: PassOutcome::Waiting, detail: detail.to_owned(), rest: None, wake_at }
     }
 
-    fn ledger_failed(&self, error: &LedgerError) -> Pass {
+    fn ledger_failed(&mut self, error: LedgerError) -> Pass {
         self.recorder.record(&Happening::LedgerFailed { operation: error.operation().label() });
+        let pass = self.failed_pass(&error);
+        self.ledger_trouble = Some(error);
+        pass
+    }
+
+    fn failed_pass(&self, error: &LedgerError) -> Pass {
         Pass {
             outcome: PassOutcome::Error,
             detail: format!("the ledger failed: {error}; {}", error.hint()),
@@ -722,6 +771,18 @@ impl Engine {
             stopped: failures >= dataset.backfill.stop_after,
         }
     }
+}
+
+/// Whether our task runs: one whose answer was lost is first looked for, with a scan.
+fn is_loading(run: &Run) -> bool {
+    let started = run.load.as_ref().is_some_and(|load| load.task_arn.is_some());
+    run.stage <= Stage::Load && started
+}
+
+/// Whether a scan of this age is too young to be made again by itself.
+fn is_recent(age: Option<Duration>) -> bool {
+    let retry = Duration::minutes(SCAN_RETRY_MINUTES);
+    age.is_some_and(|age| age >= Duration::zero() && age < retry)
 }
 
 /// The ledger is tried again after so long.

@@ -14,6 +14,8 @@ use crate::plan::Rest;
 const BLIND_LOOKS_AT_MOST: u32 = 3;
 /// The wait after the first blind look; it doubles.
 const BLIND_WAIT_SECONDS: i64 = 5;
+/// Passes in a row that could not use the ledger before giving up: about three minutes.
+const LEDGER_FAILURES_AT_MOST: u32 = 18;
 /// Waiting for a live run, a back-off or a dump without any step of ours ends after so long.
 const WAITS_AT_MOST_HOURS: i64 = 24;
 /// The loop never sleeps longer.
@@ -122,21 +124,25 @@ async fn heal_dataset(
     shutdown: &CancellationToken,
 ) -> Result<Option<Rest>, LedgerError> {
     let mut blind_looks = 0;
+    let mut ledger_failures = 0;
     let mut last_step_at = engine.world.now();
     loop {
         if let Err(error) = engine.ledger.beat().await {
             tracing::warn!(%error, "the sign of life could not be written");
         }
+        let turn = whose_turn(engine, name);
         let pass = tokio::select! {
-            pass = engine.pass(name) => pass,
+            pass = engine.pass(&turn) => pass,
             () = shutdown.cancelled() => return Ok(None),
         };
-        if let Some(error) = engine.ledger.refusal() {
-            return Err(error.clone());
+        ledger_failures = if engine.ledger_trouble.is_some() { ledger_failures + 1 } else { 0 };
+        if let Some(error) = hopeless(engine, ledger_failures) {
+            return Err(error);
         }
         let now = engine.world.now();
         let mut wake_at = pass.wake_at;
         match &pass.rest {
+            None if engine.ledger_trouble.is_some() => {}
             None => last_step_at = now,
             Some(Rest::Blind(causes)) if engine.ledger.state().active_run().is_none() => {
                 blind_looks += 1;
@@ -162,6 +168,21 @@ async fn heal_dataset(
             () = shutdown.cancelled() => return Ok(None),
         }
     }
+}
+
+/// A run in progress comes first, whoever's it is: it is the one run over all datasets.
+fn whose_turn(engine: &Engine, name: &str) -> String {
+    let active = engine.ledger.state().active_run().map(|run| run.dataset.clone());
+    let known = |dataset: &String| engine.settings.datasets.contains_key(dataset);
+    active.filter(known).unwrap_or_else(|| name.to_owned())
+}
+
+/// Why the ledger will not be ours to write again soon, if so.
+fn hopeless(engine: &Engine, failures: u32) -> Option<LedgerError> {
+    let refusal = engine.ledger.refusal().cloned();
+    let taken_over = || engine.ledger.check_epoch().err();
+    let spent = failures > LEDGER_FAILURES_AT_MOST;
+    refusal.or_else(taken_over).or_else(|| engine.ledger_trouble.clone().filter(|_| spent))
 }
 
 fn blind_wait(looks: u32) -> chrono::Duration {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a date is, recomputed from the data at every scan and never stored as truth.
 ///
-/// The order is DESIGN's: first the data speaks, and only a `missing` date may
+/// The order counts: first the data speaks, and only a `missing` date may
 /// become one of the later five.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -42,7 +42,7 @@ pub enum DateStatus {
 }
 
 impl DateStatus {
-    /// Every status, in DESIGN's order.
+    /// Every status, in the order in which they are judged.
     pub const ALL: [Self; 15] = [
         Self::Available,
         Self::Waived,

@@ -223,7 +223,11 @@ impl Ledger {
         self.epoch == Some(self.state.acting.epoch)
     }
 
-    pub(super) fn check_epoch(&self) -> Result<(), LedgerError> {
+    /// Whether a newer epoch acts, by what was read.
+    ///
+    /// # Errors
+    /// [`LedgerError::StandBy`] says whose.
+    pub fn check_epoch(&self) -> Result<(), LedgerError> {
         match self.epoch {
             Some(ours) if ours != self.state.acting.epoch => Err(LedgerError::StandBy {
                 ours,

@@ -547,6 +547,7 @@ impl State {
 
     fn count_outcome(&mut self, dataset: &str, date: NaiveDate, outcome: RunOutcome) {
         let state = self.entry(dataset);
+        let by_operator = state.pending.values().any(|(request, _)| *request == Request::Cancel);
         match outcome {
             RunOutcome::Succeeded => {
                 state.failures_in_row = 0;
@@ -554,10 +555,11 @@ impl State {
                 state.enqueued.remove(&date);
             }
             RunOutcome::Failed => state.failures_in_row += 1,
-            RunOutcome::Cancelled => {
+            RunOutcome::Cancelled if by_operator => {
                 state.asked.remove(&date);
             }
-            RunOutcome::Void => {}
+            // A restart ended it, or we yielded: it is planned afresh.
+            RunOutcome::Cancelled | RunOutcome::Void => {}
         }
     }
 

@@ -185,15 +185,17 @@ async fn workflow_view(
     let began = export_began.map_or(run.started_at, |at| at.min(run.started_at));
     let since = began - Duration::minutes(CLOCK_SLACK_MINUTES);
     let value = publish.date_format.render(run.date);
-    let runs = workflow_runs(platform, &publish.workflow, since).await?;
-    let (mut ours, others): (Vec<_>, Vec<_>) = runs
-        .into_iter()
-        .partition(|found| found.properties.get(&publish.date_property) == Some(&value));
+    // One that began long before may still be running, and be in our way.
+    let long_before = since - Duration::days(WORKFLOWS_SINCE_DAYS);
+    let runs = workflow_runs(platform, &publish.workflow, long_before).await?;
+    let (mut ours, others): (Vec<_>, Vec<_>) = runs.into_iter().partition(|found| {
+        found.properties.get(&publish.date_property) == Some(&value)
+            && (is_running(found) || found.started_at.is_none_or(|at| at >= since))
+    });
     ours.sort_by_key(|found| found.started_at);
     view.workflow_busy = others.iter().any(is_running);
     if let Some(name) = &publish.live_workflow {
-        let live =
-            workflow_runs(platform, name, since - Duration::days(WORKFLOWS_SINCE_DAYS)).await?;
+        let live = workflow_runs(platform, name, long_before).await?;
         view.workflow_busy |= live.iter().any(is_running);
     }
     for found in &mut ours {

@@ -328,7 +328,7 @@ impl<'a> Judge<'a> {
         Some(Finding::new(DateStatus::NoDump, reason, next))
     }
 
-    /// Then what may be done about a missing date, in DESIGN's order.
+    /// Then what may be done about a missing date, in the order of [`DateStatus`].
     fn what_may_be_done(&self, date: NaiveDate, dumps: &[Dump]) -> Finding {
         self.not_allowed(date)
             .or_else(|| self.too_young(date))

@@ -16,7 +16,7 @@ use crate::domain::{
     Export, ExportStatus, Rule, RuleState, RunOutcome, Seen, Snapshot, Stage, Task,
 };
 use crate::ledger::{Hold, State};
-use crate::observe::{LandingView, Traffic};
+use crate::observe::{LandingView, Observation, Traffic};
 
 /// A snapshot that is available and still has no export after so long will never have one:
 /// the exporter's retries last at most six hours (H21, H23). It does not block any longer.
@@ -32,17 +32,17 @@ pub(super) fn closed_by_people(situation: &Situation<'_>, head: &Candidate) -> O
     if dataset.mode == Mode::Observe {
         return Some(Rest::Observing);
     }
-    let state = ledger.datasets.get(&dataset.name);
-    if let Some(until) = state.and_then(|state| state.paused_until).filter(|until| *until > now) {
-        return Some(Rest::Paused { until });
+    if let Some(rest) = paused(ledger, dataset, now) {
+        return Some(rest);
     }
-    let failures = state.map_or(0, |state| state.failures_in_row);
+    let failures = ledger.datasets.get(&dataset.name).map_or(0, |state| state.failures_in_row);
     if failures >= dataset.backfill.stop_after {
         return Some(Rest::Stopped { failures });
     }
     frozen(dataset, now).or_else(|| outside_hours(dataset, now)).or_else(|| {
+        // Who asks for a date by name is not held to the night's number, but to one of his own.
         let by_name = ledger.dataset(&dataset.name).asked_for(head.date).is_some();
-        if by_name { None } else { night_spent(situation) }
+        if by_name && situation.night.max_runs.is_none() { None } else { night_spent(situation) }
     })
 }
 
@@ -89,23 +89,51 @@ pub(super) fn closed_by_world(situation: &Situation<'_>, takes_up: bool) -> Opti
     if let Some(run) = ledger.active_run() {
         return Some(Rest::OtherDataset { dataset: run.dataset.clone() });
     }
-    let held = ledger.hold_of(&dataset.name).is_some_and(Hold::keeps_rule_disabled);
-    closed_by_trigger(seen.watch.rule.as_ref(), held, dataset).or_else(|| {
-        if takes_up {
-            return None;
-        }
-        closed_by_tasks(&seen.watch.tasks).or_else(|| {
-            let landing = seen.scan.known().map(|scan| &scan.landing)?;
-            closed_by_arrival(ledger, landing, dataset, *now)
-        })
+    closed_by_trigger(ledger, seen.watch.rule.as_ref(), dataset)
+        .or_else(|| if takes_up { None } else { closed_by_pipeline(ledger, seen, dataset, *now) })
+}
+
+/// What stops a load whose answer was lost from being asked for again: what would stop its
+/// start, except what counts starts.
+pub(super) fn closed_to_repetition(
+    ledger: &State,
+    seen: &Observation,
+    dataset: &DatasetSettings,
+    now: DateTime<Utc>,
+) -> Option<Rest> {
+    if dataset.mode == Mode::Observe {
+        return Some(Rest::Observing);
+    }
+    paused(ledger, dataset, now)
+        .or_else(|| closed_by_trigger(ledger, seen.watch.rule.as_ref(), dataset))
+        .or_else(|| closed_by_pipeline(ledger, seen, dataset, now))
+}
+
+/// What a load must not meet: other loads, and the next live dump. What other loads left takes
+/// a survey, see [`closed_by_traffic`].
+fn closed_by_pipeline(
+    ledger: &State,
+    seen: &Observation,
+    dataset: &DatasetSettings,
+    now: DateTime<Utc>,
+) -> Option<Rest> {
+    closed_by_tasks(&seen.watch.tasks).or_else(|| {
+        let landing = seen.scan.known().map(|scan| &scan.landing)?;
+        closed_by_arrival(ledger, landing, dataset, now)
     })
 }
 
+fn paused(ledger: &State, dataset: &DatasetSettings, now: DateTime<Utc>) -> Option<Rest> {
+    let until = ledger.datasets.get(&dataset.name)?.paused_until.filter(|until| *until > now)?;
+    Some(Rest::Paused { until })
+}
+
 fn closed_by_trigger(
+    ledger: &State,
     rule: Option<&Seen<Rule>>,
-    held: bool,
     dataset: &DatasetSettings,
 ) -> Option<Rest> {
+    let held = ledger.hold_of(&dataset.name).is_some_and(Hold::keeps_rule_disabled);
     let trigger = dataset.trigger.as_ref()?;
     match rule? {
         Seen::Blind(causes) => Some(Rest::Blind(causes.clone())),

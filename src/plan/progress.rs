@@ -11,10 +11,10 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::rest::Rest;
 use super::{EndRun, Step, census, expected, gates};
-use crate::config::{DatasetSettings, PublishSettings};
+use crate::config::{DatasetSettings, Mode, PublishSettings};
 use crate::domain::{
-    Export, ExportStatus, FailureReason, NodeKind, RunOutcome, Seen, Stage, TableId, Task,
-    TaskState, WorkflowNode, WorkflowRun, WorkflowStatus,
+    Blindness, Export, ExportStatus, FailureReason, NodeKind, RunOutcome, Seen, Stage, TableId,
+    Task, TaskState, WorkflowNode, WorkflowRun, WorkflowStatus,
 };
 use crate::ledger::state::LoadRecord;
 use crate::ledger::{HoldWhy, Repeat, Request, Run, State, StopWhy};
@@ -24,15 +24,21 @@ use crate::observe::{Confirmation, Observation, RunView};
 const TASK_APPEARS_WITHIN_MINUTES: i64 = 5;
 /// An intent whose answer was lost is repeated only while its token surely counts.
 const INTENT_COUNTS_MINUTES: i64 = 60;
-/// A stop that did not take is asked for again.
-const STOP_AGAIN_AFTER_SECONDS: i64 = 120;
-/// A workflow start whose answer was lost shows itself within this time, or did not happen.
+/// A stop that did not take is asked for again: a live load needs minutes before it drops the
+/// database (H1), and a second stop does nothing.
+const STOP_AGAIN_AFTER_SECONDS: i64 = 30;
+/// A workflow start whose answer was lost shows itself within this time, or did not happen. The
+/// wait doubles with every start.
 const WORKFLOW_APPEARS_WITHIN_SECONDS: i64 = 30;
-/// The workflow is asked for so many times at most: once, and again for lost answers and a
-/// crawl that failed before any job ran (H6).
-const WORKFLOW_STARTS_AT_MOST: usize = 3;
+/// The workflow is asked for so many times at most, lost and refused requests included: half an
+/// hour of throttling must not cost a date that is loaded and exported.
+const WORKFLOW_STARTS_AT_MOST: usize = 7;
+/// A workflow run in which no job ran is started again so often (H6).
+const EMPTY_WORKFLOW_RUNS_AT_MOST: usize = 1;
 /// Partitions show themselves within this time of the workflow's end.
 const VERIFY_WITHIN_MINUTES: i64 = 15;
+/// A run that cannot be seen is waited for so long after its deadline, then it is for a person.
+const UNSEEN_AT_MOST_HOURS: i64 = 24;
 
 /// The next step of the run in progress.
 pub(super) fn next(
@@ -42,14 +48,17 @@ pub(super) fn next(
     dataset: &DatasetSettings,
     now: DateTime<Utc>,
 ) -> Result<Step, Rest> {
+    let nothing = RunView::default();
     let view = match &seen.watch.run {
         Some(Seen::Known(view)) => view,
-        Some(Seen::Blind(causes)) => return Err(Rest::Blind(causes.clone())),
+        Some(Seen::Blind(causes)) => {
+            return Progress { run, ledger, seen, view: &nothing, dataset, now }.unseen(causes);
+        }
         None => return Err(waits(run, "it was not looked at yet")),
     };
     let progress = Progress { run, ledger, seen, view, dataset, now };
     if run.stage > Stage::Load && progress.cancel_requested() {
-        return Ok(progress.cancel("an operator cancelled the run"));
+        return Ok(progress.cancel(CANCELLED));
     }
     match run.stage {
         Stage::Preflight | Stage::StageDump | Stage::Load => progress.load(),
@@ -58,6 +67,19 @@ pub(super) fn next(
         Stage::Publish => progress.publish(),
         Stage::Verify => progress.verify(),
     }
+}
+
+/// What the end of a run says that an operator asked for.
+const CANCELLED: &str = "an operator cancelled the run";
+
+/// Whether the task is the one that the run asked for.
+fn is_of(task: &Task, load: &LoadRecord) -> bool {
+    load.task_arn.as_deref() == Some(task.arn.as_str())
+        || task.started_by.as_deref() == Some(load.task.started_by.as_str())
+}
+
+fn hours(count: i64) -> std::time::Duration {
+    Duration::hours(count).to_std().unwrap_or_default()
 }
 
 fn waits(run: &Run, detail: impl Into<String>) -> Rest {
@@ -74,6 +96,45 @@ struct Progress<'a> {
 }
 
 impl Progress<'_> {
+    // ---- what needs only the tasks and the ledger ------------------------------------
+
+    /// The run could not be seen. Yielding, stopping and deadlines go on all the same.
+    fn unseen(&self, causes: &[Blindness]) -> Result<Step, Rest> {
+        if self.run.stage <= Stage::Load
+            && self.run.load.as_ref().is_some_and(|load| load.task_arn.is_some())
+            && let Some(task) = self.listed_task()
+        {
+            return self.load_running(task);
+        }
+        let patience = self.stage_deadline().saturating_add(hours(UNSEEN_AT_MOST_HOURS));
+        if self.stage_took_longer_than(patience) {
+            let detail = format!(
+                "it could not be seen until {UNSEEN_AT_MOST_HOURS} hours after its deadline"
+            );
+            return Ok(self.fail(FailureReason::Deadline, detail, Repeat::Unsafe));
+        }
+        Err(Rest::Blind(causes.to_vec()))
+    }
+
+    /// Our task among those of the family that are alive.
+    fn listed_task(&self) -> Option<&Task> {
+        let load = self.run.load.as_ref()?;
+        self.seen.watch.tasks.known()?.iter().find(|task| task.is_alive() && is_of(task, load))
+    }
+
+    fn stage_deadline(&self) -> std::time::Duration {
+        let load = self.dataset.load.deadline;
+        match self.run.stage {
+            Stage::Preflight | Stage::StageDump | Stage::Load => load,
+            Stage::Snapshot | Stage::Export => {
+                self.dataset.export.as_ref().map_or(load, |export| export.deadline)
+            }
+            Stage::Publish | Stage::Verify => {
+                self.dataset.publish.as_ref().map_or(load, |publish| publish.deadline)
+            }
+        }
+    }
+
     // ---- load ------------------------------------------------------------------------
 
     fn load(&self) -> Result<Step, Rest> {
@@ -81,7 +142,7 @@ impl Progress<'_> {
             return Ok(self.end(RunOutcome::Cancelled, "it was begun but never intended"));
         };
         let Some(arn) = &load.task_arn else { return self.load_unanswered(load) };
-        match &self.view.task {
+        match self.view.task.as_ref().or_else(|| self.listed_task()) {
             None => self.load_unknown(load, arn),
             Some(task) if task.is_alive() => self.load_running(task),
             Some(task) => Ok(self.load_over(task)),
@@ -90,7 +151,7 @@ impl Progress<'_> {
 
     /// The intent is recorded, the answer is not: adopt what exists, or send the same again.
     fn load_unanswered(&self, load: &LoadRecord) -> Result<Step, Rest> {
-        if let Some(task) = &self.view.task {
+        if let Some(task) = self.view.task.as_ref().or_else(|| self.listed_task()) {
             let task_arn = task.arn.clone();
             return Ok(Step::NoteTask { run: self.run.id.clone(), task_arn });
         }
@@ -101,9 +162,19 @@ impl Progress<'_> {
             let detail = "its load was intended over an hour ago and never seen";
             return Ok(self.end(RunOutcome::Cancelled, detail));
         }
-        if let Some(foreign) = self.foreign_task() {
-            let detail = format!("not started: {} is alive", gates::describe_task(foreign));
-            return Ok(self.end(RunOutcome::Void, detail));
+        if self.cancel_requested() {
+            return self.give_up(load, self.cancel(CANCELLED), CANCELLED);
+        }
+        let closed = gates::closed_to_repetition(self.ledger, self.seen, self.dataset, self.now);
+        let closed = match (closed, &self.seen.watch.traffic) {
+            (Some(rest), _) => Some(rest),
+            (None, None) => return Ok(Step::Survey),
+            (None, Some(traffic)) => gates::closed_by_traffic(traffic, self.now),
+        };
+        match closed {
+            Some(Rest::Blind(causes)) => return Err(Rest::Blind(causes)),
+            Some(rest) => return self.never_began(load, &format!("not started: {rest}")),
+            None => {}
         }
         match &self.seen.confirmed {
             Some(Seen::Known(look)) if look.date == self.run.date => {
@@ -112,17 +183,34 @@ impl Progress<'_> {
                     return Ok(Step::Resubmit { run, task });
                 }
                 let detail = "the date appeared before its load was started";
-                Ok(self.end(RunOutcome::Void, detail))
+                self.never_began(load, detail)
             }
             Some(Seen::Blind(causes)) => Err(Rest::Blind(causes.clone())),
             Some(Seen::Known(_)) | None => Ok(Step::Confirm { date: self.run.date }),
         }
     }
 
+    fn never_began(&self, load: &LoadRecord, why: &str) -> Result<Step, Rest> {
+        self.give_up(load, self.end(RunOutcome::Void, why), why)
+    }
+
+    /// Ends a run whose load is not known to exist, once a task that was accepted all the same
+    /// would have shown itself: a task that nobody watches never yields (H1).
+    fn give_up(&self, load: &LoadRecord, end: Step, why: &str) -> Result<Step, Rest> {
+        if self.now - load.intended_at < Duration::minutes(TASK_APPEARS_WITHIN_MINUTES) {
+            let detail = format!("{why}; its task may still show itself");
+            return Err(waits(self.run, detail));
+        }
+        Ok(end)
+    }
+
     /// ECS does not know the task: too new, or forgotten while nobody looked.
     fn load_unknown(&self, load: &LoadRecord, arn: &str) -> Result<Step, Rest> {
         if let Some(step) = self.adopt_furthest() {
             return Ok(step);
+        }
+        if let Seen::Blind(causes) = &self.seen.watch.tasks {
+            return Err(Rest::Blind(causes.clone()));
         }
         let submitted = load.submitted_at.unwrap_or(load.intended_at);
         if self.now - submitted < Duration::minutes(TASK_APPEARS_WITHIN_MINUTES) {
@@ -144,8 +232,7 @@ impl Progress<'_> {
             return Ok(self.stop(task, StopWhy::Yield, detail));
         }
         if self.cancel_requested() {
-            let detail = "an operator cancelled the run".to_owned();
-            return Ok(self.stop(task, StopWhy::Cancelled, detail));
+            return Ok(self.stop(task, StopWhy::Cancelled, CANCELLED.to_owned()));
         }
         if self.hold_is_over() {
             let detail = "the trigger may not be held any longer (trigger.max_hold)".to_owned();
@@ -155,6 +242,9 @@ impl Progress<'_> {
             let limit = humantime::format_duration(self.dataset.load.deadline);
             let detail = format!("the load is past its deadline of {limit}");
             return Ok(self.stop(task, StopWhy::Deadline, detail));
+        }
+        if let Seen::Blind(causes) = &self.seen.watch.tasks {
+            return Err(Rest::Blind(causes.clone())); // a live run could not be seen either
         }
         let state = match task.state {
             TaskState::Starting => "starting",
@@ -173,6 +263,9 @@ impl Progress<'_> {
         if let Some(stop) = &self.run.stopping {
             return self.load_stopped(stop.why, &stop.detail);
         }
+        if let Some(step) = self.adopt_furthest() {
+            return step; // what it left goes on by itself, whatever its exit code
+        }
         let code =
             exit.map_or("without an exit code".to_owned(), |code| format!("exit code {code}"));
         let reason = task.stopped_reason.as_deref().unwrap_or("no reason given");
@@ -183,7 +276,7 @@ impl Progress<'_> {
             detail = format!("{detail}; its log ends: {}", lines.join(" | "));
         }
         let class = if exit.is_none() { FailureReason::NotStarted } else { FailureReason::Failed };
-        self.fail(class, detail, self.repeat_before_export())
+        self.fail(class, detail, Repeat::FromTheTop) // no export exists, or it was adopted
     }
 
     fn load_stopped(&self, why: StopWhy, detail: &str) -> Step {
@@ -237,11 +330,7 @@ impl Progress<'_> {
     /// The live run, or a colleague's: a task of the family that is not ours (H1).
     fn foreign_task(&self) -> Option<&Task> {
         let load = self.run.load.as_ref()?;
-        let ours = |task: &&Task| {
-            load.task_arn.as_deref() == Some(task.arn.as_str())
-                || task.started_by.as_deref() == Some(load.task.started_by.as_str())
-        };
-        self.seen.watch.tasks.known()?.iter().find(|task| task.is_alive() && !ours(task))
+        self.seen.watch.tasks.known()?.iter().find(|task| task.is_alive() && !is_of(task, load))
     }
 
     // ---- snapshot and export ---------------------------------------------------------
@@ -348,17 +437,39 @@ impl Progress<'_> {
         }
     }
 
-    /// The workflow run of the date that counts now: one that is running (there may be two of
-    /// a date, H10), else the newest that was not found wanting already.
+    /// The workflow run of the date that counts now. There may be several of a date (H10): one
+    /// that is running comes first, then one that succeeded, then one that may have written
+    /// something, and only if there is no such run one that wrote nothing.
     fn date_workflow_run(&self) -> Option<&WorkflowRun> {
-        let news = |found: &&WorkflowRun| !self.run.workflow_runs_judged.contains(&found.id);
-        let found = || self.view.workflow_runs.iter().rev().filter(news);
-        found().find(|found| found.status == WorkflowStatus::Running).or_else(|| found().next())
+        let found = self.view.workflow_runs.iter().filter(|found| self.is_news(found));
+        found.max_by_key(|found| match &found.status {
+            WorkflowStatus::Running => 3,
+            WorkflowStatus::Completed | WorkflowStatus::Ended(_) => match judge_workflow(found) {
+                Verdict::Good => 2,
+                Verdict::Bad(_) => 1,
+                Verdict::NothingRan(_) => 0,
+            },
+        })
+    }
+
+    /// Whether the workflow run was not found wanting already, by this run or by an earlier one
+    /// of the date: a date that is taken up again must not fail by what failed before.
+    fn is_news(&self, found: &WorkflowRun) -> bool {
+        let earlier = self.ledger.runs_of(&self.run.dataset, self.run.date);
+        let by_earlier = earlier.filter(|run| run.id != self.run.id).any(|run| {
+            run.workflow_run.as_ref() == Some(&found.id)
+                || run.workflow_runs_judged.contains(&found.id)
+        });
+        let over = found.status != WorkflowStatus::Running;
+        !(self.run.workflow_runs_judged.contains(&found.id) || (over && by_earlier))
     }
 
     fn publish_absent(&self, publish: &PublishSettings) -> Result<Step, Rest> {
         if let Some(asked) = self.run.publish_intended.last() {
-            if self.now - *asked < Duration::seconds(WORKFLOW_APPEARS_WITHIN_SECONDS) {
+            let starts = u32::try_from(self.run.publish_intended.len()).unwrap_or(u32::MAX);
+            let doublings = starts.saturating_sub(1).min(6);
+            let patience = Duration::seconds(WORKFLOW_APPEARS_WITHIN_SECONDS << doublings);
+            if self.now - *asked < patience {
                 return Err(waits(self.run, "waiting for the workflow run to show itself"));
             }
         } else {
@@ -381,6 +492,9 @@ impl Progress<'_> {
             let detail = format!("workflow {} could not be started", publish.workflow);
             return Ok(self.fail(FailureReason::NotStarted, detail, Repeat::Unsafe));
         }
+        if self.dataset.mode == Mode::Observe {
+            return Err(waits(self.run, "mode is observe: the workflow is not started"));
+        }
         if self.view.workflow_busy {
             return Err(waits(
                 self.run,
@@ -402,14 +516,18 @@ impl Progress<'_> {
                 Ok(self.end_stage(Stage::Verify, detail))
             }
             Verdict::NothingRan(why)
-                if self.run.publish_intended.len() + 1 < WORKFLOW_STARTS_AT_MOST =>
+                if self.run.workflow_runs_judged.len() < EMPTY_WORKFLOW_RUNS_AT_MOST =>
             {
                 // No job ran, so nothing was written: starting it again is safe (H6).
-                let waiting = format!(
-                    "workflow run {} wrote nothing ({why}); waiting to start it again",
-                    found.id
-                );
-                self.start_workflow(publish).map_err(|_| waits(self.run, waiting))
+                self.start_workflow(publish).map_err(|_| {
+                    let id = &found.id;
+                    waits(
+                        self.run,
+                        format!(
+                            "workflow run {id} wrote nothing ({why}); waiting to start it again"
+                        ),
+                    )
+                })
             }
             Verdict::NothingRan(why) | Verdict::Bad(why) => {
                 let detail = format!("workflow run {} did not succeed: {why}", found.id);
@@ -423,7 +541,7 @@ impl Progress<'_> {
     fn verify(&self) -> Result<Step, Rest> {
         let look = match &self.seen.confirmed {
             Some(Seen::Known(look)) if look.date == self.run.date => look,
-            Some(Seen::Blind(causes)) => return Err(Rest::Blind(causes.clone())),
+            Some(Seen::Blind(causes)) => return self.unseen(causes),
             Some(Seen::Known(_)) | None => return Ok(Step::Confirm { date: self.run.date }),
         };
         let found = self.proof(look);
@@ -490,11 +608,6 @@ impl Progress<'_> {
     fn stage_took_longer_than(&self, limit: std::time::Duration) -> bool {
         let limit = Duration::from_std(limit).unwrap_or(Duration::MAX);
         self.now - self.run.stage_since > limit
-    }
-
-    /// Before the export id is spent a failure may be repeated from the top; after it never.
-    fn repeat_before_export(&self) -> Repeat {
-        if self.view.export.is_some() { Repeat::Unsafe } else { Repeat::FromTheTop }
     }
 
     fn stop(&self, task: &Task, why: StopWhy, detail: String) -> Step {

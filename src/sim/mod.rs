@@ -9,7 +9,7 @@
 //!
 //! The world is pure and synchronous: it holds no clock and starts no thread, and it moves only
 //! when [`World::advance_to`] is told the time. The same seed and the same calls give the same world.
-//! It models what the real pipeline does wrong (DESIGN.md and the hazards H1 to H32), because a model
+//! It models what the real pipeline does wrong (the hazards H1 to H32 of ARCHITECTURE.md), because a model
 //! that is kinder than the world proves nothing.
 //!
 //! What it never does: open a socket, read a file, know what gapmend intends.

@@ -22,7 +22,9 @@ async fn kill_again_and_again(stage: &Stage, arguments: &[&str], dates: &[NaiveD
         let last_call = stage.calls() + rng.usize(1..CALLS_TO_LIVE_AT_MOST);
         let mut child = quiet(stage, arguments);
         tokio::select! {
-            () = until("the moment to kill", || stage.calls() >= last_call) => {}
+            () = until("the moment to kill", || {
+                stage.calls() >= last_call || is_whole(stage, dates)
+            }) => {}
             ended = child.wait() => {
                 let status = ended.unwrap();
                 assert!(status.success(), "seed {seed}: it ended by itself with {status}");

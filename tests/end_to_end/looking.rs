@@ -100,7 +100,8 @@ async fn plan_tells_the_queue_in_order_and_why_the_others_wait() {
     let dates: Vec<&str> = queue.iter().map(|entry| entry["date"].as_str().unwrap()).collect();
     assert_eq!(dates, [days_ago(12).to_string(), days_ago(20).to_string()]);
     assert_eq!(queue[0]["attempt"], 1);
-    assert!(queue[0]["dump"].as_str().unwrap().ends_with(".zip"));
+    let key = days_ago(12).format("parking/liberator_dump_%Y%m%d.zip").to_string();
+    assert_eq!(queue[0]["dump"], key.as_str());
     let waiting = dataset["waiting"].as_array().unwrap();
     let of = |date: chrono::NaiveDate| {
         waiting.iter().find(|entry| entry["date"] == date.to_string().as_str()).unwrap()

@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
 
 mod asking;
+mod demo;
 mod faults;
 mod healing;
 mod killing;

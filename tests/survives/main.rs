@@ -1,0 +1,9 @@
+//! It survives anything: a process may die at every call that it makes, and every call may go
+//! wrong, and still each gap is healed exactly once and nothing else is touched.
+//!
+//! The real engine runs over the model of the pipeline and a ledger in memory, in virtual time.
+
+mod bed;
+mod crash_points;
+mod laws;
+mod mortal;
