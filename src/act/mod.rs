@@ -6,6 +6,8 @@
 //!
 //! What this layer never does: decide, wait, or repeat an effect.
 
+mod trigger;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -85,6 +87,17 @@ impl Actor<'_> {
                 self.start_workflow(run, workflow, properties).await
             }
             Step::EndRun(end) => self.end_run(*end).await,
+            step @ (Step::Hold(_)
+            | Step::ArmDeadMan { .. }
+            | Step::DisarmDeadMan { .. }
+            | Step::DisableRule { .. }
+            | Step::EnableRule { .. }
+            | Step::ReleaseProven { .. }
+            | Step::MoveHold { .. }
+            | Step::StageDump { .. }
+            | Step::CloseHold { .. }
+            | Step::DriveLive { .. }
+            | Step::MissLiveDump { .. }) => self.act_on_trigger(step).await,
         }
     }
 

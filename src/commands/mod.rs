@@ -6,6 +6,7 @@ mod demo;
 mod failure;
 mod heal;
 mod look;
+mod release;
 mod session;
 mod signals;
 mod watch;
@@ -64,6 +65,7 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Outcome {
         Command::Pause(args) => ask::pause(global, args, out).await,
         Command::Resume(args) => ask::resume(global, args, out).await,
         Command::Trigger(TriggerCommand::Status) => look::trigger(global, out).await,
+        Command::Trigger(TriggerCommand::Release) => release::release(global, out).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             args::completions(shell, &mut script);

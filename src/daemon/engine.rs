@@ -1,6 +1,8 @@
 //! The pass: look, plan, at most one step, record. Start-up, the nightly scan, a request and
 //! a retry are all this one function; nothing else in gapmend has an effect.
 
+mod tending;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,10 +13,7 @@ use super::report::{ConfigReport, DatasetReport, Happening, Recorder, Report};
 use super::slots;
 use crate::act::{Acted, Actor, seconds_between};
 use crate::config::{DatasetSettings, Settings};
-use crate::domain::{
-    Blindness, DateStatus, ErrorClass, PassOutcome, RuleState, RunOutcome, Seen, Stage,
-    TriggerState,
-};
+use crate::domain::{Blindness, DateStatus, ErrorClass, PassOutcome, RunOutcome, Seen, Stage};
 use crate::ledger::{
     Appended, Event, Ledger, LedgerError, Repeat, Request, Run, ScanCause, ScanRecord,
 };
@@ -67,6 +66,7 @@ struct DatasetMemory {
     scan: Option<Seen<Scan>>,
     scan_tried_at: Option<DateTime<Utc>>,
     disabled_since: Option<DateTime<Utc>>,
+    trigger: tending::TriggerMemory,
     view: Option<View>,
 }
 
@@ -160,8 +160,7 @@ impl Engine {
     /// Looks only at the trigger, the tasks and the run in progress.
     pub async fn glance(&mut self, name: &str) {
         let Some(dataset) = self.settings.datasets.get(name).cloned() else { return };
-        let active = self.active_run_of(name).cloned();
-        let watch = observe::watch(&self.world, &dataset, active.as_ref()).await;
+        let watch = observe::watch(&self.world, &dataset, self.ledger.state()).await;
         let seen = Observation { scan: self.take_scan(name), watch, confirmed: None };
         let plan = self.plan(&dataset, &seen);
         let pass = self.idle_pass("");
@@ -214,7 +213,7 @@ impl Engine {
         let last_run = |name: &String| {
             state.runs.iter().rev().find(|run| run.dataset == *name).map(|run| run.started_at)
         };
-        let mut names: Vec<String> = self.settings.datasets.keys().cloned().collect();
+        let mut names: Vec<String> = self.names_to_tend().into_iter().collect();
         names.sort_by_key(|name| (active.as_ref() != Some(name), last_run(name)));
         names
     }
@@ -276,15 +275,21 @@ impl Engine {
     }
 
     async fn try_pass(&mut self, name: &str) -> Result<Pass, LedgerError> {
-        self.ledger.refresh().await?;
+        let read = self.ledger.refresh().await;
         let Some(dataset) = self.settings.datasets.get(name).cloned() else {
-            return Ok(self.idle_pass("the dataset is no longer in the configuration"));
+            return self.tend_orphan(name).await;
         };
+        let mut watch = observe::watch(&self.world, &dataset, self.ledger.state()).await;
+        if let Some(pass) = self.tend(name, Some(&dataset), &watch).await? {
+            return Ok(pass);
+        }
+        read?;
         self.end_orphan().await?;
-        let now = self.world.now();
-        let scanned = self.scan_if_due(&dataset, now).await?;
-        let active = self.active_run_of(name).cloned();
-        let watch = observe::watch(&self.world, &dataset, active.as_ref()).await;
+        self.note_overlaps(&dataset, &watch).await?;
+        let scanned = self.scan_if_due(&dataset, self.world.now()).await?;
+        if scanned {
+            watch = observe::watch(&self.world, &dataset, self.ledger.state()).await;
+        }
         let scan = self.take_scan(name);
         let mut seen = Observation { scan, watch, confirmed: None };
         let mut plan = self.plan(&dataset, &seen);
@@ -293,7 +298,13 @@ impl Engine {
                 Ok(Step::Survey) => {
                     seen.watch.traffic = Some(observe::survey(&self.world, &dataset).await);
                 }
-                Ok(Step::Confirm { date }) => self.look_closer(&dataset, &mut seen, date).await,
+                Ok(Step::Confirm { date }) => {
+                    self.look_closer(&dataset, &mut seen, date).await;
+                    if self.holds_for_runs(&dataset) {
+                        let skew = observe::clock_skew(&self.world).await;
+                        seen.watch.trigger.clock_skew = Some(skew);
+                    }
+                }
                 Ok(_) | Err(_) => break,
             }
             plan = self.plan(&dataset, &seen);
@@ -486,8 +497,14 @@ impl Engine {
             blind: scan.blindness().iter().map(ToString::to_string).collect(),
         };
         let Some(known) = scan.known() else { return record };
-        let watch =
-            Watch { at: now, rule: None, tasks: Seen::Known(Vec::new()), traffic: None, run: None };
+        let watch = Watch {
+            at: now,
+            rule: None,
+            tasks: Seen::Known(Vec::new()),
+            traffic: None,
+            run: None,
+            trigger: observe::TriggerView::default(),
+        };
         let seen = Observation { scan: Seen::Known(known.clone()), watch, confirmed: None };
         let plan = plan::plan(self.ledger.state(), &seen, dataset, &self.night(now), now);
         let Some(census) = plan.census else { return record };
@@ -575,17 +592,7 @@ impl Engine {
         let memory = self.datasets.entry(name.to_owned()).or_default();
         let never_tried = memory.scan_tried_at.is_none();
         memory.scan = if never_tried { None } else { Some(seen.scan) };
-        let disabled = match seen.watch.rule.as_ref().map(|rule| rule.known()) {
-            Some(Some(rule)) => Some(rule.state == RuleState::Disabled),
-            Some(None) | None => None,
-        };
-        match disabled {
-            Some(true) => {
-                memory.disabled_since.get_or_insert(now);
-            }
-            Some(false) => memory.disabled_since = None,
-            None => {}
-        }
+        memory.note_rule(&seen.watch, now);
         let before = memory.view.as_ref().map(|view| {
             let (_, outcome, detail) = &view.last_pass;
             (*outcome, detail.clone())
@@ -762,20 +769,6 @@ impl Engine {
             stage_percent: view.and_then(|view| stage_percent(&view.watch)),
             paused_until: state.and_then(|state| state.paused_until).filter(|until| *until > now),
             stopped: failures >= dataset.backfill.stop_after,
-        }
-    }
-
-    fn trigger_state(&self, dataset: &DatasetSettings, watch: Option<&Watch>) -> TriggerState {
-        if dataset.trigger.is_none() {
-            return TriggerState::Enabled;
-        }
-        let rule = watch.and_then(|watch| watch.rule.as_ref()).and_then(Seen::known);
-        let Some(rule) = rule else { return TriggerState::Unknown };
-        let held = self.ledger.state().hold_of(&dataset.name).is_some();
-        match (&rule.state, held) {
-            (RuleState::Disabled, true) => TriggerState::Held,
-            (RuleState::Disabled, false) => TriggerState::DisabledByOther,
-            (RuleState::Enabled | RuleState::Other(_), _) => TriggerState::Enabled,
         }
     }
 }

@@ -12,6 +12,7 @@
 mod check;
 mod engine;
 mod heal;
+mod release;
 pub mod report;
 mod serve;
 pub mod slots;
@@ -20,6 +21,7 @@ mod wake;
 pub use check::check;
 pub use engine::{Engine, Errand, Pass};
 pub use heal::{HealEnd, Healed, heal};
+pub use release::{Released, release};
 pub use report::{
     ConfigReport, DatasetReport, Finding, Happening, NoRecorder, Recorder, Report, Verdict,
 };

@@ -98,6 +98,14 @@ async fn stand_by(engine: &mut Engine) -> Result<DateTime<Utc>, LedgerError> {
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "standing by, and the ledger cannot be read"),
     }
+    // Nobody else acts, the ledger refuses: a rule that we hold comes back all the same.
+    if engine.ledger.may_release() {
+        for name in engine.turn_order() {
+            if engine.ledger.state().hold_of(&name).is_some() {
+                engine.pass(&name).await;
+            }
+        }
+    }
     Ok(engine.world.now() + STAND_BY_SLEEP)
 }
 

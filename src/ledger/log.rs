@@ -217,6 +217,12 @@ impl Ledger {
             && self.state.acting.writer.is_some()
     }
 
+    /// Whether a trigger may be released by us: no newer epoch acts. A ledger that cannot be
+    /// written, or has entries of a newer gapmend, does not keep a rule disabled.
+    pub fn may_release(&self) -> bool {
+        self.epoch == Some(self.state.acting.epoch)
+    }
+
     /// Whether a newer epoch acts, by what was read.
     ///
     /// # Errors

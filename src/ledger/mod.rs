@@ -38,5 +38,5 @@ pub use memory::MemoryStore;
 pub use open::refuse_directory_on_ecs;
 pub use process::Process;
 pub use s3::S3Store;
-pub use state::{DatasetState, Hold, ReplayError, Run, State};
+pub use state::{DatasetState, Hold, ReplayError, Run, State, SweptDump};
 pub use store::{Store, StoreError};

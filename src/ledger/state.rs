@@ -227,6 +227,20 @@ pub struct Hold {
     pub steps: BTreeMap<HoldStep, DateTime<Utc>>,
 }
 
+impl Hold {
+    /// When a step was seen done.
+    #[must_use]
+    pub fn step_at(&self, step: HoldStep) -> Option<DateTime<Utc>> {
+        self.steps.get(&step).copied()
+    }
+
+    /// Whether the rule may be disabled because of it: it was begun, and not seen enabled since.
+    #[must_use]
+    pub fn keeps_rule_disabled(&self) -> bool {
+        self.step_at(HoldStep::Armed).is_some() && self.step_at(HoldStep::Enabled).is_none()
+    }
+}
+
 impl Run {
     /// Whether it is in progress.
     #[must_use]
@@ -263,6 +277,12 @@ impl State {
     #[must_use]
     pub fn hold_of(&self, dataset: &str) -> Option<&Hold> {
         self.holds.values().find(|hold| hold.dataset == dataset)
+    }
+
+    /// Live dumps that landed in a hold, and whose live run was not accepted yet.
+    pub fn undriven(&self, dataset: &str) -> impl Iterator<Item = &SweptDump> {
+        let swept = self.datasets.get(dataset).into_iter().flat_map(|state| &state.swept);
+        swept.filter(|dump| dump.task_arn.is_none())
     }
 
     /// Applies the next entry.

@@ -12,6 +12,7 @@ mod confirm;
 mod landing;
 mod raw_zone;
 mod scan;
+mod trigger;
 mod watch;
 mod zip_tail;
 
@@ -22,6 +23,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 pub use confirm::confirm;
 pub(crate) use scan::count_partitions;
 pub use scan::{ScanScope, scan};
+pub use trigger::{TriggerView, clock_skew, orphan};
 pub use watch::{survey, watch};
 pub use zip_tail::{ZipMemory, judge_bytes};
 
@@ -87,6 +89,8 @@ pub struct Watch {
     pub traffic: Option<Seen<Traffic>>,
     /// The run in progress, as far as its stage needs it.
     pub run: Option<Seen<RunView>>,
+    /// What a hold of the rule needs to know.
+    pub trigger: TriggerView,
 }
 
 /// Snapshots, exports and workflow runs that a start must not meet.

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Duration, Utc};
 use futures_util::future::try_join_all;
 
-use super::{RunView, Traffic, Watch, blind};
+use super::{RunView, Traffic, Watch, blind, trigger};
 use crate::config::{DatasetSettings, PublishSettings};
 use crate::domain::{
     Blindness, Export, Rule, Seen, Snapshot, Stage, Task, WorkflowRun, WorkflowStatus,
 };
-use crate::ledger::Run;
+use crate::ledger::{Run, State};
 use crate::platform::{Platform, World};
 
 /// The services' clocks and ours may differ by so much when runs are matched by time.
@@ -19,8 +19,9 @@ const WORKFLOWS_SINCE_DAYS: i64 = 3;
 const LOG_LINES: usize = 20;
 
 /// Looks at the rule, the tasks and, when there is one, the run in progress.
-pub async fn watch(world: &World, dataset: &DatasetSettings, run: Option<&Run>) -> Watch {
+pub async fn watch(world: &World, dataset: &DatasetSettings, ledger: &State) -> Watch {
     let at = world.now();
+    let run = ledger.active_run().filter(|run| run.dataset == dataset.name);
     let platform = world.platform.as_ref();
     let (rule, tasks, run) =
         futures_util::join!(rule(platform, dataset), tasks(platform, dataset), async {
@@ -28,8 +29,9 @@ pub async fn watch(world: &World, dataset: &DatasetSettings, run: Option<&Run>) 
                 Some(run) => Some(seen(run_view(platform, dataset, run).await)),
                 None => None,
             }
-        },);
-    Watch { at, rule, tasks, traffic: None, run }
+        });
+    let trigger = trigger::look(platform, dataset, ledger, rule.as_ref(), &tasks, at).await;
+    Watch { at, rule, tasks, traffic: None, run, trigger }
 }
 
 /// Looks at what a start must not meet: snapshots, exports and workflow runs.
@@ -37,7 +39,7 @@ pub async fn survey(world: &World, dataset: &DatasetSettings) -> Seen<Traffic> {
     seen(traffic(world.platform.as_ref(), dataset, world.now()).await)
 }
 
-fn seen<T>(looked: Result<T, Blindness>) -> Seen<T> {
+pub(super) fn seen<T>(looked: Result<T, Blindness>) -> Seen<T> {
     looked.map_or_else(|cause| Seen::Blind(vec![cause]), Seen::Known)
 }
 

@@ -15,7 +15,7 @@ use crate::config::{self, Arrival, DatasetSettings, Mode, NetworkSource};
 use crate::domain::{
     Export, ExportStatus, Rule, RuleState, RunOutcome, Seen, Snapshot, Stage, Task,
 };
-use crate::ledger::State;
+use crate::ledger::{Hold, State};
 use crate::observe::{LandingView, Observation, Traffic};
 
 /// A snapshot that is available and still has no export after so long will never have one:
@@ -89,7 +89,7 @@ pub(super) fn closed_by_world(situation: &Situation<'_>, takes_up: bool) -> Opti
     if let Some(run) = ledger.active_run() {
         return Some(Rest::OtherDataset { dataset: run.dataset.clone() });
     }
-    closed_by_trigger(seen.watch.rule.as_ref(), dataset)
+    closed_by_trigger(ledger, seen.watch.rule.as_ref(), dataset)
         .or_else(|| if takes_up { None } else { closed_by_pipeline(ledger, seen, dataset, *now) })
 }
 
@@ -105,7 +105,7 @@ pub(super) fn closed_to_repetition(
         return Some(Rest::Observing);
     }
     paused(ledger, dataset, now)
-        .or_else(|| closed_by_trigger(seen.watch.rule.as_ref(), dataset))
+        .or_else(|| closed_by_trigger(ledger, seen.watch.rule.as_ref(), dataset))
         .or_else(|| closed_by_pipeline(ledger, seen, dataset, now))
 }
 
@@ -128,12 +128,17 @@ fn paused(ledger: &State, dataset: &DatasetSettings, now: DateTime<Utc>) -> Opti
     Some(Rest::Paused { until })
 }
 
-fn closed_by_trigger(rule: Option<&Seen<Rule>>, dataset: &DatasetSettings) -> Option<Rest> {
+fn closed_by_trigger(
+    ledger: &State,
+    rule: Option<&Seen<Rule>>,
+    dataset: &DatasetSettings,
+) -> Option<Rest> {
+    let held = ledger.hold_of(&dataset.name).is_some_and(Hold::keeps_rule_disabled);
     let trigger = dataset.trigger.as_ref()?;
     match rule? {
         Seen::Blind(causes) => Some(Rest::Blind(causes.clone())),
         Seen::Known(rule) => {
-            let disabled = rule.state == RuleState::Disabled && !trigger.ignore_disabled;
+            let disabled = rule.state == RuleState::Disabled && !held && !trigger.ignore_disabled;
             if disabled {
                 return Some(Rest::DisabledByOther { rule: rule.name.clone() });
             }
@@ -306,7 +311,7 @@ fn arrivals(
 }
 
 /// How long a load takes: the 95th percentile of our own, or what the configuration says.
-fn usual_load(ledger: &State, dataset: &DatasetSettings) -> std::time::Duration {
+pub(super) fn usual_load(ledger: &State, dataset: &DatasetSettings) -> std::time::Duration {
     let mut loads: Vec<i64> = ledger
         .runs
         .iter()

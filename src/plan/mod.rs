@@ -7,6 +7,8 @@
 //! What this layer never does: IO, reading a clock, remembering.
 //!
 //! ```text
+//! tend ── hold        what the hold of the trigger needs next: asked first in every pass
+//!      └─ sweep       what landed while it was held
 //! plan ── census      what each date is, and why            (calendar, expected, lag)
 //!      ├─ queue       the healable ones, in order
 //!      ├─ progress    what the run in progress needs next
@@ -17,11 +19,14 @@ mod calendar;
 mod census;
 mod expected;
 mod gates;
+mod hold;
 mod lag;
 mod progress;
 mod queue;
 mod rest;
+mod staging;
 mod start;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod wake;
@@ -33,13 +38,15 @@ pub use census::{Census, DateVerdict, Gap};
 pub use expected::{RETIRED_AFTER_DATES, expected_tables};
 pub use gates::next_arrival;
 pub(crate) use gates::odd_target;
+pub use hold::{HoldPlan, tend};
 pub use rest::Rest;
+pub use sweep::Swept;
 
 use crate::config::DatasetSettings;
 use crate::domain::{Dump, FailureReason, RunOutcome, Stage};
-use crate::ledger::{Asked, Repeat, Run, State, StopWhy};
+use crate::ledger::{Asked, HoldStep, Repeat, Run, State, StopWhy};
 use crate::observe::Observation;
-use crate::platform::TaskRequest;
+use crate::platform::{DeadMan, TaskRequest};
 
 /// What is to be done now, and everything that led to it.
 #[derive(Clone, Debug)]
@@ -142,6 +149,99 @@ pub enum Step {
     },
     /// Note that the run is over.
     EndRun(Box<EndRun>),
+
+    /// Write down that the trigger is about to be held.
+    Hold(Box<HoldPlan>),
+    /// Arm the hold's dead man's switch.
+    ArmDeadMan {
+        /// The switch.
+        switch: DeadMan,
+    },
+    /// Delete the hold's dead man's switch.
+    DisarmDeadMan {
+        /// Its group.
+        group: String,
+        /// Its name.
+        name: String,
+    },
+    /// Note that the switch was read back, and disable the rule.
+    DisableRule {
+        /// The hold.
+        hold: String,
+        /// The rule.
+        rule: String,
+        /// Its bus.
+        event_bus: String,
+    },
+    /// Enable the rule; the hold's entry is already the intent, so no ledger is needed.
+    EnableRule {
+        /// The rule.
+        rule: String,
+        /// Its bus.
+        event_bus: String,
+        /// Why now.
+        why: String,
+    },
+    /// Enable a rule whose hold is proven by its switch alone, and delete the switch.
+    ReleaseProven {
+        /// The switch.
+        switch: DeadMan,
+    },
+    /// Note that a step of the hold was seen done.
+    MoveHold {
+        /// The hold.
+        hold: String,
+        /// Which.
+        step: HoldStep,
+        /// What was seen.
+        detail: String,
+    },
+    /// Copy the dump to the name that the task reads, under a hold that is felt.
+    StageDump {
+        /// The hold.
+        hold: String,
+        /// The rule and its bus: it is read again right before the write (H15).
+        rule: (String, String),
+        /// The landing bucket.
+        bucket: String,
+        /// The dump's key.
+        from: String,
+        /// The key that the task reads.
+        to: String,
+        /// What is recorded as the attempt when the copy is refused.
+        begin: Box<Begin>,
+    },
+    /// Note that the hold is over, with the live dumps that landed in it.
+    CloseHold {
+        /// The hold.
+        hold: String,
+        /// The dataset.
+        dataset: String,
+        /// By whom the rule was enabled.
+        detail: String,
+        /// What landed.
+        swept: Vec<Swept>,
+    },
+    /// Start the live run of a swept dump, as the rule's own target would.
+    DriveLive {
+        /// The dataset.
+        dataset: String,
+        /// The date: today, in UTC.
+        date: NaiveDate,
+        /// The request.
+        task: TaskRequest,
+    },
+    /// Note that the day of a swept dump is over.
+    MissLiveDump {
+        /// The dataset.
+        dataset: String,
+        /// The date.
+        date: NaiveDate,
+        /// Its key.
+        key: String,
+        /// Its `ETag`.
+        etag: String,
+    },
 }
 
 /// The beginning of a run.
@@ -220,13 +320,13 @@ pub fn plan(
     queue.retain(|candidate| night.is_about(candidate.date));
     let step = match own_active_run(ledger, dataset) {
         Some(run) => progress::next(run, ledger, seen, dataset, now),
-        None => start::next(
-            &start::Situation { ledger, seen, dataset, night, now },
-            census.as_ref(),
-            &queue,
-        ),
+        None => {
+            let situation = start::Situation { ledger, seen, dataset, night, now };
+            let step = start::next(&situation, census.as_ref(), &queue);
+            hold::bounds(step, ledger, dataset)
+        }
     };
-    let wake_at = wake::at(&step, own_active_run(ledger, dataset), dataset, night, now);
+    let wake_at = wake::at(&step, ledger, dataset, night, now);
     Plan { census, queue, step, wake_at }
 }
 

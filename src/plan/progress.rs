@@ -17,7 +17,7 @@ use crate::domain::{
     Task, TaskState, WorkflowNode, WorkflowRun, WorkflowStatus,
 };
 use crate::ledger::state::LoadRecord;
-use crate::ledger::{Repeat, Request, Run, State, StopWhy};
+use crate::ledger::{HoldWhy, Repeat, Request, Run, State, StopWhy};
 use crate::observe::{Confirmation, Observation, RunView};
 
 /// A task that ECS accepted may be unknown to `DescribeTasks` for a while.
@@ -234,6 +234,10 @@ impl Progress<'_> {
         if self.cancel_requested() {
             return Ok(self.stop(task, StopWhy::Cancelled, CANCELLED.to_owned()));
         }
+        if self.hold_is_over() {
+            let detail = "the trigger may not be held any longer (trigger.max_hold)".to_owned();
+            return Ok(self.stop(task, StopWhy::HoldTooLong, detail));
+        }
         if self.stage_took_longer_than(self.dataset.load.deadline) {
             let limit = humantime::format_duration(self.dataset.load.deadline);
             let detail = format!("the load is past its deadline of {limit}");
@@ -280,10 +284,22 @@ impl Progress<'_> {
             return step; // it got through before the stop took
         }
         match why {
-            StopWhy::Yield | StopWhy::HoldTooLong => self.end(RunOutcome::Void, detail),
+            StopWhy::Yield => self.end(RunOutcome::Void, detail),
             StopWhy::Cancelled => self.cancel(detail),
-            StopWhy::Deadline => self.fail(FailureReason::Deadline, detail, Repeat::FromTheTop),
+            // A load that never fits under its hold must run out of attempts one day.
+            StopWhy::Deadline | StopWhy::HoldTooLong => {
+                self.fail(FailureReason::Deadline, detail, Repeat::FromTheTop)
+            }
         }
+    }
+
+    /// Whether the run's own hold of the trigger is past its end.
+    fn hold_is_over(&self) -> bool {
+        self.ledger.hold_of(&self.run.dataset).is_some_and(|hold| {
+            hold.why == HoldWhy::Run { run: self.run.id.clone() }
+                && hold.keeps_rule_disabled()
+                && self.now >= hold.until
+        })
     }
 
     /// A later trace of this run exists: go on from there.

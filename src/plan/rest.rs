@@ -88,6 +88,18 @@ pub enum Rest {
         /// When the live dump is expected.
         arrival: DateTime<Utc>,
     },
+    /// The trigger is held: what comes next waits for it.
+    Holding {
+        /// Its end at the latest.
+        until: DateTime<Utc>,
+        /// What it waits for.
+        detail: String,
+    },
+    /// The trigger would have to be held, and may not be.
+    HoldRefused {
+        /// Why.
+        why: String,
+    },
     /// There is one run at a time over all datasets.
     OtherDataset {
         /// Whose.
@@ -125,6 +137,8 @@ impl Rest {
             Self::ExportRunning { .. } => "export_running",
             Self::WorkflowRunning { .. } => "workflow_running",
             Self::LiveDumpDue { .. } => "live_dump_due",
+            Self::Holding { .. } => "holding",
+            Self::HoldRefused { .. } => "hold_refused",
             Self::OtherDataset { .. } => "other_dataset",
             Self::InProgress { .. } => "in_progress",
         }
@@ -143,6 +157,7 @@ impl Rest {
             | Self::OutsideHours { .. }
             | Self::NightSpent { .. }
             | Self::DisabledByOther { .. }
+            | Self::HoldRefused { .. }
             | Self::OddTrigger { .. } => PassOutcome::Skipped,
             Self::BackingOff { .. }
             | Self::LiveTask { .. }
@@ -150,6 +165,7 @@ impl Rest {
             | Self::ExportRunning { .. }
             | Self::WorkflowRunning { .. }
             | Self::LiveDumpDue { .. }
+            | Self::Holding { .. }
             | Self::OtherDataset { .. }
             | Self::InProgress { .. } => PassOutcome::Waiting,
         }
@@ -169,7 +185,8 @@ impl Rest {
             | Self::Frozen { until, .. }
             | Self::OutsideHours { until }
             | Self::NightSpent { until, .. }
-            | Self::BackingOff { until } => Some(*until),
+            | Self::BackingOff { until }
+            | Self::Holding { until, .. } => Some(*until),
             Self::LiveDumpDue { arrival } => Some(*arrival),
             Self::NothingToDo
             | Self::Blind(_)
@@ -181,6 +198,7 @@ impl Rest {
             | Self::UnsettledSnapshot { .. }
             | Self::ExportRunning { .. }
             | Self::WorkflowRunning { .. }
+            | Self::HoldRefused { .. }
             | Self::OtherDataset { .. }
             | Self::InProgress { .. } => None,
         }
@@ -238,6 +256,8 @@ impl fmt::Display for Rest {
                 "a load would not be through before the live dump, expected {}",
                 arrival.format(minute)
             ),
+            Self::Holding { detail, .. } => write!(f, "{detail}"),
+            Self::HoldRefused { why } => write!(f, "the trigger may not be held: {why}"),
             Self::OtherDataset { dataset } => write!(f, "dataset {dataset} has the one run"),
             Self::InProgress { run, stage, detail } => {
                 write!(f, "run {run}, stage {}: {detail}", stage.label())

@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::census::Census;
 use super::rest::Rest;
-use super::{Begin, Candidate, Night, Step, expected, gates};
+use super::{Begin, Candidate, Night, Step, expected, gates, hold, staging};
 use crate::config::{DatasetSettings, NetworkSource};
 use crate::domain::{DateStatus, Export, ExportStatus, Seen, Stage};
 use crate::ledger::State;
@@ -43,6 +43,7 @@ pub(super) fn next(
         return Err(rest);
     }
     if !takes_up {
+        hold::is_ready(situation)?;
         let Some(traffic) = &situation.seen.watch.traffic else { return Ok(Step::Survey) };
         if let Some(rest) = gates::closed_by_traffic(traffic, situation.now) {
             return Err(rest);
@@ -83,25 +84,29 @@ fn begin(
 ) -> Result<Step, Rest> {
     let dataset = situation.dataset;
     let stage = look.export.as_ref().map_or(Stage::Load, stage_of_export);
-    let load = match stage {
-        Stage::Load => Some(task_request(situation, head)?),
-        Stage::Preflight
-        | Stage::StageDump
-        | Stage::Snapshot
-        | Stage::Export
-        | Stage::Publish
-        | Stage::Verify => None,
-    };
+    let run = format!("{}/{}/{}", dataset.name, head.date, head.attempt);
     let expected = expected::expected_tables(&scan.coverage, head.date).len();
-    let begin = Box::new(Begin {
-        run: format!("{}/{}/{}", dataset.name, head.date, head.attempt),
+    let mut begin = Begin {
+        run,
         candidate: head.clone(),
         stage,
         tables_expected: u32::try_from(expected).unwrap_or(u32::MAX),
         preflight_at: look.at,
-        load,
-    });
-    Ok(if begin.load.is_some() { Step::Begin(begin) } else { Step::TakeUp(begin) })
+        load: None,
+    };
+    if stage != Stage::Load {
+        return Ok(Step::TakeUp(Box::new(begin)));
+    }
+    let landing = &scan.landing;
+    let staging = staging::before_load(situation, landing, head, begin.clone())?;
+    if let Some(step) = staging {
+        return Ok(step);
+    }
+    if let Some(step) = hold::before_load(situation, landing, &begin.run)? {
+        return Ok(step);
+    }
+    begin.load = Some(task_request(situation, head)?);
+    Ok(Step::Begin(Box::new(begin)))
 }
 
 /// Where a date is taken up whose export exists (H21).

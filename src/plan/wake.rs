@@ -5,7 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::{Night, Rest, Step};
 use crate::config::DatasetSettings;
 use crate::domain::Stage;
-use crate::ledger::Run;
+use crate::ledger::{Run, State};
 
 /// After a blind look: soon enough to heal tonight, seldom enough not to add to a throttling.
 const BLIND_RETRY_MINUTES: i64 = 5;
@@ -13,11 +13,12 @@ const BLIND_RETRY_MINUTES: i64 = 5;
 /// When the next pass is due.
 pub(super) fn at(
     step: &Result<Step, Rest>,
-    run: Option<&Run>,
+    ledger: &State,
     dataset: &DatasetSettings,
     night: &Night,
     now: DateTime<Utc>,
 ) -> DateTime<Utc> {
+    let run = super::own_active_run(ledger, dataset);
     let poll = Duration::from_std(stage_poll(run, dataset)).unwrap_or_default();
     let Err(rest) = step else { return now };
     let wait = match rest {
@@ -39,8 +40,13 @@ pub(super) fn at(
         | Rest::ExportRunning { .. }
         | Rest::WorkflowRunning { .. }
         | Rest::OtherDataset { .. }
+        | Rest::Holding { .. }
+        | Rest::HoldRefused { .. }
         | Rest::InProgress { .. } => now + poll,
     };
+    let tended =
+        ledger.hold_of(&dataset.name).is_some() || ledger.undriven(&dataset.name).next().is_some();
+    let wait = if tended { wait.min(now + poll) } else { wait };
     wait.max(now).min(night.ends_at.max(now + poll))
 }
 

@@ -209,6 +209,15 @@ pub struct DeadMan {
     pub role_arn: String,
 }
 
+impl DeadMan {
+    /// The name of a dataset's switch: the same for every hold, so that one that is found beside
+    /// a disabled rule proves whose doing that is.
+    #[must_use]
+    pub fn name_for(dataset: &str) -> String {
+        format!("gapmend-{dataset}")
+    }
+}
+
 /// Everything that gapmend asks of AWS.
 ///
 /// Reads may be retried inside; calls with an effect are sent once, except where the

@@ -1,11 +1,14 @@
 //! The test bed: a world, a ledger in memory, the real engine, virtual time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use gapmend::config::{self, Environment, Settings};
+use gapmend::config::{self, DatasetSettings, Environment, Settings};
 use gapmend::daemon::{Engine, Errand, Healed, NoRecorder, heal};
 use gapmend::domain::DateStatus;
+use gapmend::ledger::memory::Fault;
+use gapmend::ledger::store::{Operation, Trouble};
 use gapmend::ledger::{Asked, Ledger, MemoryStore};
 use gapmend::plan::Census;
 use gapmend::platform::{Clock, World};
@@ -46,6 +49,60 @@ impl Bed {
             .unwrap_or_else(|problems| panic!("{problems}"))
             .settings;
         Self { sim, clock, store: MemoryStore::new(), settings: Arc::new(settings) }
+    }
+
+    /// The bed with settings that are changed after they were read.
+    pub fn with_dataset(
+        world: WorldBuilder,
+        more: &str,
+        change: impl FnOnce(&mut DatasetSettings),
+    ) -> Self {
+        let mut bed = Self::new(world, more);
+        let mut settings = (*bed.settings).clone();
+        let dataset = settings.datasets.get_mut("liberator").unwrap();
+        change(Arc::make_mut(dataset));
+        bed.settings = Arc::new(settings);
+        bed
+    }
+
+    /// The same world, whose ledger is lost.
+    pub fn forgetting_the_ledger(self) -> Self {
+        Self { store: MemoryStore::new(), ..self }
+    }
+
+    /// Nothing can be written to the ledger any more.
+    pub fn break_ledger(&self) {
+        self.store.choose_faults(|_, operation| {
+            (operation == Operation::Create).then_some(Fault::Answers(Trouble::Failed))
+        });
+    }
+
+    /// The ledger as a process that begins now reads it.
+    pub async fn ledger(&self) -> Ledger {
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        Ledger::open(Arc::new(self.store.clone()), clock, "test").await.unwrap()
+    }
+
+    /// A process that begins now and acts, as a daemon does.
+    pub async fn acting_engine(&self) -> Engine {
+        let mut ledger = self.ledger().await;
+        ledger.act("run").await.unwrap();
+        let settings = Arc::clone(&self.settings);
+        Engine::new(self.world(), ledger, settings, Arc::new(NoRecorder), Errand::default())
+    }
+
+    /// One pass, and the sleep until the next one.
+    pub async fn pass_and_sleep(&self, engine: &mut Engine) {
+        let pass = engine.pass("liberator").await;
+        let wait = (pass.wake_at - self.clock.now()).to_std().unwrap_or_default();
+        self.clock.sleep(wait.clamp(Duration::from_millis(20), Duration::from_mins(1))).await;
+    }
+
+    /// Passes of one process until that time.
+    pub async fn serve_until(&self, engine: &mut Engine, until: DateTime<Utc>) {
+        while self.clock.now() < until {
+            self.pass_and_sleep(engine).await;
+        }
     }
 
     pub fn world(&self) -> World {

@@ -9,3 +9,4 @@
 
 mod bed;
 mod healing;
+mod trigger;

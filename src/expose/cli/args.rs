@@ -264,6 +264,11 @@ pub struct PauseArgs {
 pub enum TriggerCommand {
     /// The rule's state, since when, and whose doing it is
     Status,
+    /// Enables the rule again if gapmend had disabled it
+    ///
+    /// The ledger's open hold, or the dead man's switch of gapmend's name, says whose doing it
+    /// is. A rule that somebody else disabled is left alone.
+    Release,
 }
 
 /// Why something is asked for; written to the ledger.

@@ -12,7 +12,7 @@ use crate::domain::{
     Seen, TableCoverage, TableId, Task, TaskState,
 };
 use crate::ledger::{Asked, Entry, Event, Repeat, Request, State};
-use crate::observe::{Confirmation, LandingView, Observation, Scan, Traffic, Watch};
+use crate::observe::{Confirmation, LandingView, Observation, Scan, Traffic, TriggerView, Watch};
 use crate::plan::{self, Night, Plan};
 use crate::platform::TaskRequest;
 
@@ -102,6 +102,7 @@ impl World {
             watch: Watch {
                 at: now,
                 rule: Some(Seen::Known(rule())),
+                trigger: TriggerView::default(),
                 tasks: Seen::Known(Vec::new()),
                 traffic: Some(Seen::Known(Traffic::default())),
                 run: None,

@@ -1,0 +1,250 @@
+//! The trigger comes first: every pass tends the hold before it scans, plans or starts.
+//!
+//! A release needs no ledger that can be written, no healthy catalog and no dataset in the
+//! configuration. What a hold was seen to have done while the ledger could not be written is
+//! kept in memory, so that the release still comes in its time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::{DatasetMemory, Engine, Pass};
+use crate::act::{Acted, Actor};
+use crate::config::{DatasetSettings, HoldPolicy, OtherName};
+use crate::daemon::report::Happening;
+use crate::domain::{PassOutcome, Rule, RuleState, Seen, Task, TriggerState};
+use crate::ledger::{Event, Hold, HoldStep, LedgerError, State};
+use crate::observe::{self, Watch};
+use crate::plan::{self, Step};
+
+/// The rule is read again so soon after a change of ours.
+const READ_BACK_SECONDS: i64 = 2;
+/// Two loads that are alive together for longer than a stop takes may have mixed their data.
+const OVERLAP_SECONDS: i64 = 120;
+
+/// What is remembered between passes for the trigger's sake.
+#[derive(Debug, Default)]
+pub(super) struct TriggerMemory {
+    /// Steps of a hold that were seen done and could not be written, by hold.
+    unwritten: BTreeMap<(String, HoldStep), DateTime<Utc>>,
+    /// Pairs of tasks, since when they are alive together, and whether it was counted.
+    together: BTreeMap<(String, String), (DateTime<Utc>, bool)>,
+}
+
+impl Engine {
+    /// The datasets of the configuration, and those that have gone from it with an open hold.
+    pub(super) fn names_to_tend(&self) -> BTreeSet<String> {
+        let held = self.ledger.state().holds.values().map(|hold| hold.dataset.clone());
+        self.settings.datasets.keys().cloned().chain(held).collect()
+    }
+
+    /// One step for the trigger, when one is due. What could not be done does not keep the
+    /// rest of the pass from its work: yielding and deadlines go on.
+    pub(super) async fn tend(
+        &mut self,
+        name: &str,
+        dataset: Option<&DatasetSettings>,
+        watch: &Watch,
+    ) -> Result<Option<Pass>, LedgerError> {
+        if !self.ledger.may_release() {
+            return Ok(None);
+        }
+        let now = self.world.now();
+        self.write_what_was_seen(name).await;
+        let state = self.state_as_seen(name);
+        let Some(step) = plan::tend(&state, watch, name, dataset, now) else { return Ok(None) };
+        self.remember_step(name, &step, now);
+        let acted = self.act_on_trigger(name, step).await?;
+        let wake_at = self.world.now() + Duration::seconds(READ_BACK_SECONDS);
+        let pass = match acted {
+            Acted::Done(outcome, detail) => Pass { outcome, detail, rest: None, wake_at },
+            Acted::DecideAgain => Pass {
+                outcome: PassOutcome::Waiting,
+                detail: "another process wrote first; deciding again".to_owned(),
+                rest: None,
+                wake_at,
+            },
+            Acted::Unanswered(error) => {
+                tracing::warn!(dataset = name, %error, "the trigger could not be tended; trying again");
+                return Ok(None);
+            }
+        };
+        self.keep_tended(name, watch, &pass);
+        Ok(Some(pass))
+    }
+
+    pub(super) async fn act_on_trigger(
+        &mut self,
+        name: &str,
+        step: Step,
+    ) -> Result<Acted, LedgerError> {
+        let enables = matches!(step, Step::EnableRule { .. } | Step::ReleaseProven { .. });
+        let disables = matches!(step, Step::DisableRule { .. });
+        let action = if enables { Some("enable") } else { disables.then_some("disable") };
+        let config = self.settings.hash.clone();
+        let mut actor =
+            Actor { platform: &self.world.platform, ledger: &mut self.ledger, config: &config };
+        let acted = actor.act(step).await?;
+        let ok = match &acted {
+            Acted::Done(..) => Some(true),
+            Acted::Unanswered(_) => Some(false),
+            Acted::DecideAgain => None,
+        };
+        if let (Some(action), Some(ok)) = (action, ok) {
+            let dataset = name.to_owned();
+            self.recorder.record(&Happening::TriggerChanged { dataset, action, ok });
+        }
+        Ok(acted)
+    }
+
+    /// Whether the start of a run may begin with a hold.
+    pub(super) fn holds_for_runs(&self, dataset: &DatasetSettings) -> bool {
+        let policy = dataset.trigger.as_ref().map(|trigger| trigger.hold);
+        (policy == Some(HoldPolicy::Run) || dataset.load.other_name == OtherName::Stage)
+            && self.active_run_of(&dataset.name).is_none()
+            && self.ledger.state().hold_of(&dataset.name).is_none()
+    }
+
+    /// A hold whose dataset has gone from the configuration is still released.
+    pub(super) async fn tend_orphan(&mut self, name: &str) -> Result<Pass, LedgerError> {
+        let Some(hold) = self.ledger.state().hold_of(name).cloned() else {
+            return Ok(self.idle_pass("the dataset is no longer in the configuration"));
+        };
+        let watch = observe::orphan(&self.world, &hold).await;
+        let pass = self.tend(name, None, &watch).await?;
+        Ok(pass.unwrap_or_else(|| {
+            self.idle_pass("the dataset is no longer in the configuration; its hold is being ended")
+        }))
+    }
+
+    /// The ledger's state with what was seen since and could not be written.
+    fn state_as_seen(&mut self, name: &str) -> State {
+        let mut state = self.ledger.state().clone();
+        let memory = self.datasets.entry(name.to_owned()).or_default();
+        memory.trigger.unwritten.retain(|(id, _), _| state.holds.contains_key(id));
+        for ((id, step), at) in &memory.trigger.unwritten {
+            if let Some(hold) = state.holds.get_mut(id) {
+                hold.steps.entry(*step).or_insert(*at);
+            }
+        }
+        state
+    }
+
+    /// Steps that could not be written are written as soon as that is possible again.
+    async fn write_what_was_seen(&mut self, name: &str) {
+        let steps: Vec<(String, HoldStep)> = self
+            .datasets
+            .get(name)
+            .into_iter()
+            .flat_map(|memory| memory.trigger.unwritten.keys().cloned())
+            .filter(|(id, step)| {
+                let hold = self.ledger.state().holds.get(id);
+                hold.is_some_and(|hold| hold.step_at(*step).is_none())
+            })
+            .collect();
+        for (hold, step) in steps {
+            if let Err(error) = self.write(vec![Event::HoldMoved { hold, step }]).await {
+                tracing::warn!(dataset = name, %error, "a step of the hold could not be written");
+            }
+        }
+    }
+
+    fn remember_step(&mut self, name: &str, step: &Step, now: DateTime<Utc>) {
+        if let Step::MoveHold { hold, step, .. } = step {
+            let memory = self.datasets.entry(name.to_owned()).or_default();
+            memory.trigger.unwritten.entry((hold.clone(), *step)).or_insert(now);
+        }
+    }
+
+    fn keep_tended(&mut self, name: &str, watch: &Watch, pass: &Pass) {
+        let now = self.world.now();
+        let memory = self.datasets.entry(name.to_owned()).or_default();
+        memory.note_rule(watch, now);
+        if let Some(view) = &mut memory.view {
+            let (_, outcome, detail) = &view.last_pass;
+            view.logged = (*outcome, detail.clone());
+            view.watch = watch.clone();
+            view.last_pass = (now, pass.outcome, pass.detail.clone());
+            view.wake_at = pass.wake_at;
+            view.seq = self.ledger.state().seq;
+        }
+    }
+
+    /// Counts loads that are alive together, once for each pair (H1): the data may be mixed.
+    pub(super) async fn note_overlaps(
+        &mut self,
+        dataset: &DatasetSettings,
+        watch: &Watch,
+    ) -> Result<(), LedgerError> {
+        let Some(tasks) = watch.tasks.known() else { return Ok(()) };
+        if !self.ledger.is_acting() {
+            return Ok(());
+        }
+        let memory = self.datasets.entry(dataset.name.clone()).or_default();
+        let news = memory.trigger.overlaps(tasks, watch.at);
+        let run = self.active_run_of(&dataset.name).map(|run| run.id.clone());
+        for (first, second) in news {
+            let detail =
+                format!("{first} and {second} are alive together; their data may be mixed");
+            tracing::error!(dataset = dataset.name, "{detail}");
+            let (dataset, run) = (dataset.name.clone(), run.clone());
+            self.write(vec![Event::LoadsOverlapped { dataset, run, detail }]).await?;
+        }
+        Ok(())
+    }
+
+    /// What the trigger is, by the last look and our own ledger.
+    pub(super) fn trigger_state(
+        &self,
+        dataset: &DatasetSettings,
+        watch: Option<&Watch>,
+    ) -> TriggerState {
+        if dataset.trigger.is_none() {
+            return TriggerState::Enabled;
+        }
+        let rule: Option<&Rule> = watch.and_then(|watch| watch.rule.as_ref()).and_then(Seen::known);
+        let Some(rule) = rule else { return TriggerState::Unknown };
+        let hold = self.ledger.state().hold_of(&dataset.name);
+        match (&rule.state, hold.is_some_and(Hold::keeps_rule_disabled)) {
+            (RuleState::Disabled, true) => TriggerState::Held,
+            (RuleState::Disabled, false) => TriggerState::DisabledByOther,
+            (RuleState::Enabled | RuleState::Other(_), _) => TriggerState::Enabled,
+        }
+    }
+}
+
+impl DatasetMemory {
+    /// Since when the rule has been seen disabled, whoever did it.
+    pub(super) fn note_rule(&mut self, watch: &Watch, now: DateTime<Utc>) {
+        match watch.rule.as_ref().and_then(Seen::known).map(|rule| &rule.state) {
+            Some(RuleState::Disabled) => {
+                self.disabled_since.get_or_insert(now);
+            }
+            Some(RuleState::Enabled | RuleState::Other(_)) => self.disabled_since = None,
+            None => {}
+        }
+    }
+}
+
+impl TriggerMemory {
+    /// The pairs of tasks that have been alive together for too long, each told once.
+    fn overlaps(&mut self, tasks: &[Task], now: DateTime<Utc>) -> Vec<(String, String)> {
+        let mut alive: Vec<&str> =
+            tasks.iter().filter(|task| task.is_alive()).map(|task| task.arn.as_str()).collect();
+        alive.sort_unstable();
+        let is_alive = |arn: &String| alive.contains(&arn.as_str());
+        self.together.retain(|(first, second), _| is_alive(first) && is_alive(second));
+        let mut news = Vec::new();
+        for (index, first) in alive.iter().enumerate() {
+            for second in &alive[index + 1..] {
+                let pair = ((*first).to_owned(), (*second).to_owned());
+                let (since, told) = self.together.entry(pair.clone()).or_insert((now, false));
+                if !*told && now - *since >= Duration::seconds(OVERLAP_SECONDS) {
+                    *told = true;
+                    news.push(pair);
+                }
+            }
+        }
+        news
+    }
+}

@@ -1,0 +1,181 @@
+//! The look at what a hold of the rule needs: the dead man's switch, what landed meanwhile,
+//! the rule's own tasks, and our clock against AWS's.
+//!
+//! Nothing of it is asked for while there is no hold and the rule is enabled.
+
+use chrono::{DateTime, Duration, NaiveDate, TimeDelta, Utc};
+
+use super::watch::seen;
+use super::{Watch, blind, landing};
+use crate::config::{DatasetSettings, DeadManSettings};
+use crate::domain::{Blindness, Dump, Export, Rule, RuleState, Seen, Snapshot, Task};
+use crate::ledger::{Hold, HoldStep, HoldWhy, Run, State};
+use crate::platform::{DeadMan, Platform, TaskFamily, World};
+
+/// What a hold of the rule needs to know; `None` where it was not looked at.
+#[derive(Clone, Debug, Default)]
+pub struct TriggerView {
+    /// The dead man's switch under our name; absent when it fired or was deleted.
+    pub dead_man: Option<Seen<Option<DeadMan>>>,
+    /// While a run is under a hold and its task is over: the export under its date's id. With it
+    /// the hold's work is done, whatever else of the run cannot be seen.
+    pub our_export: Option<Seen<Option<Export>>>,
+    /// Once the rule is enabled again: the dumps of the days of the hold, newest version each.
+    pub landed: Option<Seen<Vec<(NaiveDate, Dump)>>>,
+    /// With them: tasks of the rule's own, recently stopped ones too.
+    pub live_tasks: Option<Seen<Vec<Task>>>,
+    /// With them: the instance's snapshots, which outlast the tasks that made them.
+    pub snapshots: Option<Seen<Vec<Snapshot>>>,
+    /// AWS's `Date` minus our clock; looked at right before a hold.
+    pub clock_skew: Option<Seen<Option<TimeDelta>>>,
+}
+
+/// Looks at what the dataset's hold needs now, or at what would prove an old one ours.
+pub(super) async fn look(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+    ledger: &State,
+    rule: Option<&Seen<Rule>>,
+    tasks: &Seen<Vec<Task>>,
+    now: DateTime<Utc>,
+) -> TriggerView {
+    let hold = ledger.hold_of(&dataset.name);
+    let swept = ledger.undriven(&dataset.name).next().is_some();
+    let mut view = TriggerView {
+        dead_man: dead_man(platform, dataset, hold, rule).await,
+        ..TriggerView::default()
+    };
+    if let Some(run) = held_run(ledger, hold) {
+        view.our_export = our_export(platform, dataset, run, tasks).await;
+    }
+    let settle = dataset.trigger.as_ref().map_or(std::time::Duration::ZERO, |it| it.settle);
+    if let Some(began) = hold.and_then(|hold| sweeps_since(hold, settle, now)) {
+        view.landed = Some(seen(landed(platform, dataset, began, now).await));
+    }
+    if view.landed.is_some() || swept {
+        view.live_tasks = Some(seen(live_tasks(platform, dataset).await));
+        view.snapshots = snapshots(platform, dataset).await;
+    }
+    view
+}
+
+/// The run in progress, while it is under this hold and the hold still works for it.
+fn held_run<'a>(ledger: &'a State, hold: Option<&Hold>) -> Option<&'a Run> {
+    let hold = hold.filter(|hold| hold.step_at(HoldStep::WorkDone).is_none())?;
+    let run = ledger.active_run()?;
+    (hold.why == HoldWhy::Run { run: run.id.clone() }).then_some(run)
+}
+
+async fn our_export(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+    run: &Run,
+    tasks: &Seen<Vec<Task>>,
+) -> Option<Seen<Option<Export>>> {
+    let arn = run.load.as_ref().and_then(|load| load.task_arn.as_deref())?;
+    let alive = tasks.known()?.iter().any(|task| task.arn == arn && task.is_alive());
+    let settings = dataset.export.as_ref().filter(|_| !alive)?;
+    let id = settings.snapshot_id.render(run.date);
+    let found = platform.export(&id).await;
+    Some(seen(found.map_err(|error| blind(format!("export {id}"), &error))))
+}
+
+/// Since when the landing bucket is to be swept, once the hold is at its end.
+fn sweeps_since(
+    hold: &Hold,
+    settle: std::time::Duration,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let enabled_at = hold.steps.get(&HoldStep::Enabled)?;
+    let settle = Duration::from_std(settle).unwrap_or_default();
+    (now - *enabled_at >= settle).then_some(hold.begun_at)
+}
+
+/// The switch of the hold; without a hold that of our name, when the rule is disabled.
+async fn dead_man(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+    hold: Option<&Hold>,
+    rule: Option<&Seen<Rule>>,
+) -> Option<Seen<Option<DeadMan>>> {
+    if let Some(hold) = hold {
+        return dead_man_of(platform, hold).await;
+    }
+    let disabled = |rule: &&Rule| rule.state == RuleState::Disabled;
+    rule.and_then(Seen::known).filter(disabled)?;
+    match dataset.trigger.as_ref()?.dead_man.as_ref()? {
+        DeadManSettings::Accepted => None,
+        DeadManSettings::Schedule { group, .. } => {
+            Some(switch(platform, group, &DeadMan::name_for(&dataset.name)).await)
+        }
+    }
+}
+
+async fn dead_man_of(platform: &dyn Platform, hold: &Hold) -> Option<Seen<Option<DeadMan>>> {
+    let recorded = hold.dead_man.as_ref()?;
+    Some(switch(platform, &recorded.group, &recorded.name).await)
+}
+
+async fn switch(platform: &dyn Platform, group: &str, name: &str) -> Seen<Option<DeadMan>> {
+    let found = platform.dead_man(group, name).await;
+    seen(found.map_err(|error| blind(format!("schedule {group}/{name}"), &error)))
+}
+
+/// The dumps of the days from `began` to now.
+async fn landed(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+    began: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Vec<(NaiveDate, Dump)>, Blindness> {
+    let mut found = Vec::new();
+    for date in began.date_naive().iter_days().take_while(|date| *date <= now.date_naive()) {
+        let prefix = landing::common_name_prefix(&dataset.landing.keys, date);
+        let view = landing::list_dumps(platform, dataset, &prefix).await?;
+        found.extend(view.dumps.get(&date).into_iter().flatten().map(|dump| (date, dump.clone())));
+    }
+    Ok(found)
+}
+
+async fn live_tasks(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+) -> Result<Vec<Task>, Blindness> {
+    let Some(trigger) = &dataset.trigger else { return Ok(Vec::new()) };
+    let family: TaskFamily = dataset.load.family();
+    let name = format!("events-rule/{}", trigger.rule);
+    let tasks = platform.tasks_started_by(&family, &name).await;
+    tasks.map_err(|error| blind(format!("tasks of {name}"), &error))
+}
+
+async fn snapshots(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+) -> Option<Seen<Vec<Snapshot>>> {
+    let instance = dataset.export.as_ref()?.instance.as_ref()?;
+    let found = platform.snapshots(instance).await;
+    Some(seen(found.map_err(|error| blind(format!("snapshots of {instance}"), &error))))
+}
+
+/// How far our clock is from AWS's.
+pub async fn clock_skew(world: &World) -> Seen<Option<TimeDelta>> {
+    let caller = world.platform.caller().await;
+    let skew = caller.map(|caller| caller.clock_skew);
+    seen(skew.map_err(|error| blind("AWS's clock".to_owned(), &error)))
+}
+
+/// The look at a hold whose dataset is no longer in the configuration.
+pub async fn orphan(world: &World, hold: &Hold) -> Watch {
+    let at = world.now();
+    let rule = world.platform.rule(&hold.rule, &hold.event_bus).await;
+    let rule = seen(rule.map_err(|error| blind(format!("rule {}", hold.rule), &error)));
+    let dead_man = dead_man_of(world.platform.as_ref(), hold).await;
+    Watch {
+        at,
+        rule: Some(rule),
+        tasks: Seen::Known(Vec::new()),
+        traffic: None,
+        run: None,
+        trigger: TriggerView { dead_man, ..TriggerView::default() },
+    }
+}

@@ -1,0 +1,204 @@
+//! The sweep after a hold: a live dump that landed while the trigger was held fired nothing.
+//!
+//! On its own UTC day its live run is driven once, as the rule's target would have; later it
+//! is only counted, for the live task reads the day from its own clock.
+//!
+//! What this never does: drive a dump whose live run began after all, or twice.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Duration, NaiveDate, Utc};
+use sha2::{Digest, Sha256};
+
+use super::{Step, gates};
+use crate::config::{DatasetSettings, NetworkSource};
+use crate::domain::{Dump, Seen, Stage, Task};
+use crate::ledger::{Hold, HoldStep, HoldWhy, State};
+use crate::observe::Watch;
+use crate::platform::TaskRequest;
+
+/// A dump may land so long before the rule is felt disabled, or after it is felt enabled, and
+/// still fire nothing.
+const EDGE_MINUTES: i64 = 5;
+/// A landing bucket that cannot be listed for so long is given up: the hold would never close.
+const SWEEP_WITHIN_HOURS: i64 = 24;
+/// Stopped tasks are known for an hour; younger dumps' tasks are surely seen.
+const TASKS_KNOWN_MINUTES: i64 = 55;
+
+/// What came of looking for dumps.
+pub(super) enum Sweep {
+    /// Too early to say, or it could not be seen now.
+    NotYet,
+    /// It could not be seen for a day.
+    Blind,
+    /// These landed.
+    Done(Vec<Swept>),
+}
+
+/// A live dump that landed in a hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swept {
+    /// Its date.
+    pub date: NaiveDate,
+    /// Its key.
+    pub key: String,
+    /// Its `ETag`.
+    pub etag: String,
+    /// Whether its day is over.
+    pub missed: bool,
+}
+
+/// What landed in a hold and fired nothing.
+pub(super) fn found(
+    hold: &Hold,
+    watch: &Watch,
+    dataset: &DatasetSettings,
+    now: DateTime<Utc>,
+) -> Sweep {
+    let Some(enabled_at) = hold.step_at(HoldStep::Enabled) else { return Sweep::NotYet };
+    let view = &watch.trigger;
+    let (Some(Seen::Known(landed)), Some(Seen::Known(tasks))) = (&view.landed, &view.live_tasks)
+    else {
+        let late = now - enabled_at > Duration::hours(SWEEP_WITHIN_HOURS);
+        return if late { Sweep::Blind } else { Sweep::NotYet };
+    };
+    let fires_at = hold.dead_man.as_ref().map(|switch| switch.fires_at);
+    let enabled_by = fires_at.map_or(enabled_at, |fires_at| enabled_at.min(fires_at));
+    let edge = Duration::minutes(EDGE_MINUTES);
+    let window = hold.begun_at - edge..=enabled_by + edge;
+    let settle = settle(dataset);
+    let mut swept = Vec::new();
+    for (date, dump) in landed {
+        let landed_at = dump.last_modified;
+        let live = landed_at.date_naive() == *date && !is_ours(hold, dump);
+        if !live || !window.contains(&landed_at) || has_run_since(landed_at, tasks, watch, dataset)
+        {
+            continue;
+        }
+        if now - landed_at < settle * 2 && now.date_naive() == *date {
+            return Sweep::NotYet; // its event may still be on its way to the rule
+        }
+        swept.push(Swept {
+            date: *date,
+            key: dump.key.clone(),
+            etag: dump.etag.clone(),
+            missed: now.date_naive() != *date,
+        });
+    }
+    Sweep::Done(swept)
+}
+
+fn settle(dataset: &DatasetSettings) -> Duration {
+    let settle = dataset.trigger.as_ref().map_or(std::time::Duration::ZERO, |it| it.settle);
+    Duration::from_std(settle).unwrap_or_default()
+}
+
+fn is_ours(hold: &Hold, dump: &Dump) -> bool {
+    match &hold.why {
+        HoldWhy::Upload { key, .. } => *key == dump.key,
+        HoldWhy::Run { .. } => false,
+    }
+}
+
+/// Whether a live run began since: a task of the rule's or another live one, or, when tasks may
+/// be forgotten already, the snapshot that it left.
+fn has_run_since(
+    since: DateTime<Utc>,
+    tasks: &[Task],
+    watch: &Watch,
+    dataset: &DatasetSettings,
+) -> bool {
+    let began = |task: &&Task| task.created_at.is_none_or(|at| at >= since);
+    let alive = watch.tasks.known().into_iter().flatten();
+    if tasks.iter().any(|task| began(&task))
+        || alive.filter(|task| task.date_override.is_none()).any(|task| began(&task))
+    {
+        return true;
+    }
+    if watch.at - since < Duration::minutes(TASKS_KNOWN_MINUTES) {
+        return false;
+    }
+    let backdated = |id: &str| {
+        let format = dataset.export.as_ref().map(|export| &export.snapshot_id);
+        format.is_some_and(|format| format.parse(id).is_some())
+    };
+    let snapshots = watch.trigger.snapshots.as_ref().and_then(Seen::known);
+    snapshots.into_iter().flatten().any(|snapshot| {
+        !backdated(&snapshot.id) && snapshot.created_at.is_some_and(|at| at >= since)
+    })
+}
+
+/// What a swept dump needs next.
+pub(super) fn drive(
+    ledger: &State,
+    watch: &Watch,
+    dataset: &DatasetSettings,
+    now: DateTime<Utc>,
+) -> Option<Step> {
+    let dump = ledger.undriven(&dataset.name).next()?;
+    if now.date_naive() != dump.date {
+        return Some(Step::MissLiveDump {
+            dataset: dataset.name.clone(),
+            date: dump.date,
+            key: dump.key.clone(),
+            etag: dump.etag.clone(),
+        });
+    }
+    let tasks = watch.tasks.known()?;
+    if tasks.iter().any(Task::is_alive) && dump.drive.is_none()
+        || in_critical_section(ledger, watch)
+    {
+        return None;
+    }
+    let task = match &dump.drive {
+        Some(task) => task.clone(),
+        None => live_request(watch, dataset, dump.date, &dump.etag)?,
+    };
+    Some(Step::DriveLive { dataset: dataset.name.clone(), date: dump.date, task })
+}
+
+/// From our load until its export exists a live task would destroy one of the two (H1, H2).
+fn in_critical_section(ledger: &State, watch: &Watch) -> bool {
+    let Some(run) = ledger.active_run() else { return false };
+    let view = watch.run.as_ref().and_then(Seen::known);
+    let exported = view.is_some_and(|view| view.export.is_some());
+    match run.stage {
+        Stage::Preflight | Stage::StageDump | Stage::Load => true,
+        Stage::Snapshot | Stage::Export => !exported,
+        Stage::Publish | Stage::Verify => false,
+    }
+}
+
+/// The live run as the rule's own target would start it: no override, one token for one dump.
+fn live_request(
+    watch: &Watch,
+    dataset: &DatasetSettings,
+    date: NaiveDate,
+    etag: &str,
+) -> Option<TaskRequest> {
+    let rule = watch.rule.as_ref()?.known()?;
+    if gates::odd_target(rule, dataset).is_some() {
+        return None;
+    }
+    let target = rule.targets.first()?;
+    let inline = match &dataset.load.network {
+        NetworkSource::Inline { network, .. } => Some(network.clone()),
+        NetworkSource::FromTrigger => None,
+    };
+    let definition = target.task_definition.as_ref().unwrap_or(&dataset.load.task_definition);
+    let digest = Sha256::digest(format!("{}\n{etag}", rule.name));
+    let half: [u8; TOKEN_BYTES] = std::array::from_fn(|index| digest[index]);
+    Some(TaskRequest {
+        cluster: dataset.load.cluster.clone(),
+        task_definition: definition.clone(),
+        container: dataset.load.container.clone(),
+        environment: BTreeMap::new(),
+        network: target.network.clone().or(inline)?,
+        platform_version: target.platform_version.clone(),
+        client_token: format!("gapmend-live-{:032x}", u128::from_be_bytes(half)),
+        started_by: format!("gapmend/live/{date}"),
+    })
+}
+
+/// Of the digest in the token: ECS takes 64 characters in all.
+const TOKEN_BYTES: usize = 16;
