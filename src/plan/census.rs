@@ -113,8 +113,7 @@ pub(super) fn census(
     night: &Night,
     now: DateTime<Utc>,
 ) -> Census {
-    let mut judge = Judge::new(ledger, scan, watch, dataset, now);
-    judge.only = night.only.as_ref();
+    let judge = Judge::new(ledger, scan, watch, dataset, night, now);
     let window = scan.window.iter().map(|date| (*date, true));
     let named = scan.named.iter().map(|date| (*date, false));
     let mut dates: Vec<DateVerdict> =
@@ -150,8 +149,8 @@ struct Judge<'a> {
     expectations: Expectations,
     once_available: Vec<DateSpan>,
     running: Option<&'a Run>,
-    /// Dates that are being asked for by name right now.
-    only: Option<&'a BTreeSet<NaiveDate>>,
+    /// The night, and the dates that are being asked for by name right now.
+    night: &'a Night,
     now: DateTime<Utc>,
     today: NaiveDate,
 }
@@ -180,6 +179,7 @@ impl<'a> Judge<'a> {
         scan: &'a Scan,
         watch: &'a Watch,
         dataset: &'a DatasetSettings,
+        night: &'a Night,
         now: DateTime<Utc>,
     ) -> Self {
         let view = ledger.dataset(&dataset.name);
@@ -197,7 +197,7 @@ impl<'a> Judge<'a> {
             dataset,
             expectations: Expectations::of(&scan.coverage),
             once_available,
-            only: None,
+            night,
             running: ledger.active_run().filter(|run| run.dataset == dataset.name),
             now,
             today: calendar::local(dataset.timezone, now).0,
@@ -355,8 +355,7 @@ impl<'a> Judge<'a> {
                 "nothing while it is denied",
             ));
         }
-        let asked = self.ledger.asked_for(date).is_some()
-            || self.only.is_some_and(|only| only.contains(&date));
+        let asked = self.is_asked(date);
         let allowed = config::entry_for(&backfill.allow, date, self.today).is_some();
         (self.dataset.mode == Mode::Allowlist && !asked && !allowed).then(|| {
             Finding::new(
@@ -391,9 +390,6 @@ impl<'a> Judge<'a> {
             let reason = format!("run {} cannot be repeated safely: {}", run.attempt, end.detail);
             return Some(Finding::new(DateStatus::Quarantined, reason, person));
         }
-        if let Some(reason) = self.cancelled(date) {
-            return Some(Finding::new(DateStatus::Quarantined, reason, person));
-        }
         if let Some(reason) = self.export_spent(date) {
             return Some(Finding::new(DateStatus::Quarantined, reason, person));
         }
@@ -406,14 +402,25 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// An operator cancelled the date's last run: it is theirs to say when it may run again.
-    fn cancelled(&self, date: NaiveDate) -> Option<String> {
-        let forgiven = self.ledger.forgiven_at(date);
+    /// An operator cancelled the date's last run tonight: it waits for the next slot, unless
+    /// somebody asks for it again.
+    fn cancelled(&self, date: NaiveDate) -> Option<Finding> {
         let last = self.ledger.runs_of(date).last()?;
         let end = last.end.as_ref()?;
         let by_operator = end.outcome == RunOutcome::Cancelled && end.repeat == Repeat::Unsafe;
-        (by_operator && forgiven.is_none_or(|at| last.started_at > at))
-            .then(|| format!("run {} was cancelled: {}", last.attempt, end.detail))
+        let tonight = end.at >= self.night.began_at;
+        let forgiven = self.ledger.forgiven_at(date).is_some_and(|at| at > last.started_at);
+        (by_operator && tonight && !forgiven && !self.is_asked(date)).then(|| {
+            let until = self.night.ends_at;
+            let reason = format!("run {} was cancelled: {}", last.attempt, end.detail);
+            let next = format!("it waits for the next slot, or `gapmend heal --date {date}`");
+            Finding::new(DateStatus::BackingOff, reason, next).until(until)
+        })
+    }
+
+    fn is_asked(&self, date: NaiveDate) -> bool {
+        self.ledger.asked_for(date).is_some()
+            || self.night.only.as_ref().is_some_and(|only| only.contains(&date))
     }
 
     /// A date's export id can be used once (H21): one that did not end well is for a person.
@@ -446,6 +453,9 @@ impl<'a> Judge<'a> {
     }
 
     fn backing_off(&self, date: NaiveDate) -> Option<Finding> {
+        if let Some(found) = self.cancelled(date) {
+            return Some(found);
+        }
         let failures = self.ledger.counted_failures(date);
         let last = failures.last()?.end.as_ref()?;
         let until = last.at + backoff(self.dataset.backfill.backoff, failures.len());

@@ -27,6 +27,8 @@ mod rest;
 mod staging;
 mod start;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod wake;
 
 use chrono::{DateTime, NaiveDate, Utc};

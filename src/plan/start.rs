@@ -64,6 +64,7 @@ fn nothing_queued(census: Option<&Census>, night: &Night) -> Rest {
         .flat_map(|census| &census.dates)
         .filter(|verdict| verdict.status == DateStatus::BackingOff && night.is_about(verdict.date))
         .filter_map(|verdict| verdict.until)
+        .filter(|until| *until != night.ends_at) // cancelled: that is the next night's work
         .min();
     match waiting {
         Some(until) => Rest::BackingOff { until },

@@ -16,7 +16,7 @@ async fn a_pause_holds_everything_until_resume() {
 }
 
 #[tokio::test]
-async fn cancel_stops_the_load_and_the_date_waits_for_retry() {
+async fn cancel_stops_the_load_and_the_date_waits_for_the_next_slot() {
     let gap = days_ago(12);
     let stage = Stage::set(world().gap(gap)).await;
     let refused = stage.run(&["cancel"]).await.with_code(1);
@@ -31,7 +31,7 @@ async fn cancel_stops_the_load_and_the_date_waits_for_retry() {
     let healed = Came::from(healed.unwrap()).with_code(1).json();
     assert_eq!(healed["runs"][0]["outcome"], "cancelled", "{healed}");
     assert_eq!(healed["runs"].as_array().unwrap().len(), 1);
-    assert_eq!(stage.status_of(gap).await, "quarantined");
+    assert_eq!(stage.status_of(gap).await, "backing_off");
     assert_eq!(stage.sim.lock().tasks().len(), 1);
     stage.run(&["retry", &gap.to_string()]).await.with_code(0);
     stage.run(&["heal"]).await.with_code(0);

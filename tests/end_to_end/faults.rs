@@ -1,13 +1,24 @@
 //! AWS on a bad day: it slows us down, fails, hangs up before and after the effect; and still
 //! every date ends with exactly one copy.
 
-use gapmend::sim::{FaultKind, FaultWhen, Moment};
+use gapmend::sim::{FaultKind, FaultWhen, Moment, Profile, WorkflowStart};
 
 use crate::stage::{Stage, days_ago, world};
 
-async fn healed_in_spite_of(faults: &[(&str, FaultWhen, FaultKind, Moment)], seed: u64) {
+/// What goes wrong: with which calls, when, how, and before or after the effect.
+type Trouble<'a> = (&'a str, FaultWhen, FaultKind, Moment);
+
+/// A day on which every tenth or so call fails in one way or another.
+const BAD_DAY: [Trouble<'_>; 4] = [
+    ("*", FaultWhen::PerMille(60), FaultKind::Server, Moment::Before),
+    ("*", FaultWhen::PerMille(40), FaultKind::Dropped, Moment::Before),
+    ("*", FaultWhen::PerMille(30), FaultKind::Dropped, Moment::After),
+    ("*", FaultWhen::PerMille(20), FaultKind::Server, Moment::After),
+];
+
+async fn healed_in_spite_of(faults: &[Trouble<'_>], seed: u64, config: &str) {
     let gaps = [days_ago(10), days_ago(15)];
-    let stage = Stage::set(world().gap(gaps[0]).gap(gaps[1]).seed(seed)).await;
+    let stage = Stage::set_with(world().gap(gaps[0]).gap(gaps[1]).seed(seed), config).await;
     for (operation, when, kind, moment) in faults {
         stage.sim.lock().faults.add(operation, *when, *kind, *moment);
     }
@@ -19,25 +30,33 @@ async fn healed_in_spite_of(faults: &[(&str, FaultWhen, FaultKind, Moment)], see
 #[tokio::test]
 async fn throttling_is_waited_out() {
     let throttled = ("*", FaultWhen::PerMille(150), FaultKind::Throttle, Moment::Before);
-    healed_in_spite_of(&[throttled], 11).await;
+    healed_in_spite_of(&[throttled], 11, "").await;
 }
 
 #[tokio::test]
 async fn failures_and_lost_answers_are_made_good() {
-    healed_in_spite_of(
-        &[
-            ("*", FaultWhen::PerMille(60), FaultKind::Server, Moment::Before),
-            ("*", FaultWhen::PerMille(40), FaultKind::Dropped, Moment::Before),
-            ("*", FaultWhen::PerMille(30), FaultKind::Dropped, Moment::After),
-            ("*", FaultWhen::PerMille(20), FaultKind::Server, Moment::After),
-        ],
-        12,
-    )
-    .await;
+    healed_in_spite_of(&BAD_DAY, 12, "").await;
 }
 
 #[tokio::test]
 async fn the_first_answer_of_every_effect_is_lost_and_none_is_repeated() {
-    let lost = |operation| (operation, FaultWhen::Call(1), FaultKind::Dropped, Moment::After);
-    healed_in_spite_of(&[lost("ecs:RunTask"), lost("glue:StartWorkflowRun")], 13).await;
+    // The copier never starts the workflow, so that we have to.
+    let gap = days_ago(10);
+    let unstarted = Profile { workflow_start: WorkflowStart::Never, ..Profile::default() };
+    let soon = "[datasets.liberator.publish]\nstart_within = \"1s\"\n";
+    let stage = Stage::set_with(world().gap(gap).profile(gap, unstarted), soon).await;
+    for effect in ["ecs:RunTask", "glue:StartWorkflowRun"] {
+        let faults = &mut stage.sim.lock().faults;
+        faults.add(effect, FaultWhen::Call(1), FaultKind::Dropped, Moment::After);
+    }
+    stage.run(&["heal"]).await.with_code(0);
+    stage.assert_healed_once(&[gap]);
+    assert_eq!(stage.sim.lock().tasks().len(), 1);
+    assert_eq!(stage.calls_of("StartWorkflowRun"), 1);
+}
+
+#[tokio::test]
+async fn a_ledger_in_s3_stays_whole_on_such_a_day() {
+    let ledger = "[ledger]\nurl = \"s3://gapmend-ledger/gapmend\"\n";
+    healed_in_spite_of(&BAD_DAY, 14, ledger).await;
 }

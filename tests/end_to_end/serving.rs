@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::Mutex;
 
+use gapmend::sim::{FaultKind, FaultWhen, Moment};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -174,4 +175,20 @@ async fn a_second_daemon_stands_by_and_takes_over_when_the_first_ends() {
     assert_eq!(terminate(second.child).await, 0);
     stage.assert_healed_once(&[gap]);
     assert_eq!(stage.sim.lock().tasks().len(), 1);
+}
+
+#[tokio::test]
+async fn a_daemon_that_waits_for_a_silent_service_still_ends_in_time() {
+    let stage = Stage::set(world().gap(days_ago(12))).await;
+    stage.sim.lock().faults.add(
+        "glue:GetPartitions",
+        FaultWhen::Always,
+        FaultKind::Timeout,
+        Moment::Before,
+    );
+    let daemon = Daemon::start(&stage).await;
+    until("it waits for an answer", || stage.calls_of("GetPartitions") > 0).await;
+    assert_eq!(daemon.get("/metrics").await.0, 200, "HTTP does not wait for AWS");
+    assert_eq!(terminate(daemon.child).await, 0);
+    assert_eq!(stage.calls_of("RunTask"), 0);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use gapmend::config::{self, Environment, Settings};
 use gapmend::daemon::{Engine, Errand, NoRecorder, Pass};
-use gapmend::ledger::{Ledger, MemoryStore};
+use gapmend::ledger::{Ledger, LedgerError, MemoryStore, Store};
 use gapmend::plan::Rest;
 use gapmend::platform::{Clock, World};
 use gapmend::sim::{Sim, SimClock, SimPlatform, WorldBuilder};
@@ -105,8 +105,13 @@ impl Bed {
 
     /// A process that begins now: it knows only what the ledger says.
     pub(super) async fn engine(&self, fate: &Arc<Fate>) -> Engine {
-        let mut ledger = self.ledger(fate).await;
-        ledger.act("run").await.unwrap();
+        let ledger = loop {
+            let mut ledger = self.ledger(fate).await;
+            if ledger.act("run").await.is_ok() {
+                break ledger;
+            }
+            self.clock.sleep(std::time::Duration::from_secs(10)).await;
+        };
         let world = World {
             platform: Arc::new(MortalPlatform {
                 inner: SimPlatform::new(self.sim.clone()),
@@ -121,7 +126,16 @@ impl Bed {
     pub(super) async fn ledger(&self, fate: &Arc<Fate>) -> Ledger {
         let store = MortalStore { inner: self.store.clone(), fate: Arc::clone(fate) };
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
-        Ledger::open(Arc::new(store), clock, "test").await.unwrap()
+        let store: Arc<dyn Store> = Arc::new(store);
+        loop {
+            match Ledger::open(Arc::clone(&store), Arc::clone(&clock), "test").await {
+                Ok(ledger) => return ledger,
+                Err(LedgerError::Store(_) | LedgerError::Unsettled { .. }) => {
+                    self.clock.sleep(std::time::Duration::from_secs(10)).await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// A life: passes until nothing is left to do. Answers how many it took.

@@ -156,7 +156,7 @@ fn a_complete_export_is_taken_up_wherever_the_process_dies() {
 #[test]
 fn a_live_run_in_mid_load_is_yielded_to_wherever_the_process_dies() {
     Story {
-        bed: || Bed::new(world().gap(date(GAP)).gap(date(OTHER_GAP)), "1m"),
+        bed: || Bed::new(world().gap(date(GAP)).gap(date(OTHER_GAP)), "2m"),
         gaps: &[GAP, OTHER_GAP],
         happenings: &[(30, |world| {
             world.person_runs_task(Some(date(OTHER_GAP)));

@@ -3,7 +3,10 @@
 //!
 //! The real engine runs over the model of the pipeline and a ledger in memory, in virtual time.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
+
 mod bed;
 mod crash_points;
+mod faults;
 mod laws;
 mod mortal;

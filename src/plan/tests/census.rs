@@ -1,0 +1,321 @@
+//! One row a status: what is spoiled, and what the date then is.
+
+use super::night::{TABLES, World, at, date, entry, gap, live_task, today};
+use crate::config::Mode;
+use crate::domain::{DateStatus, DumpFault, Export, ExportStatus, Seen, Stage};
+use crate::ledger::{Repeat, Request};
+
+fn check(what: &str, spoil: impl FnOnce(&mut World), expected: DateStatus) {
+    check_date(what, gap(), spoil, expected);
+}
+
+fn check_date(
+    what: &str,
+    date: chrono::NaiveDate,
+    spoil: impl FnOnce(&mut World),
+    expected: DateStatus,
+) {
+    let mut world = World::with_gap();
+    spoil(&mut world);
+    let plan = world.plan();
+    let verdict = plan.census.as_ref().unwrap().verdict(date).unwrap();
+    assert_eq!(verdict.status, expected, "{what}: {}", verdict.reason);
+    let queued = plan.queue.iter().any(|candidate| candidate.date == date);
+    assert_eq!(queued, expected == DateStatus::Missing, "{what}: queued");
+}
+
+fn export(status: ExportStatus) -> Export {
+    Export {
+        id: "sql-to-parquet-2026-06-15-backdated".to_owned(),
+        source_arn: "arn".to_owned(),
+        status,
+        percent: None,
+        started_at: None,
+        ended_at: Some(at("2026-06-29T00:00:00Z")),
+        warning: None,
+        failure: None,
+    }
+}
+
+fn yesterday_noon() -> chrono::DateTime<chrono::Utc> {
+    at("2026-06-29T12:00:00Z")
+}
+
+#[test]
+fn first_the_data_speaks() {
+    use DateStatus as S;
+    check("nothing spoiled but the gap", |_| {}, S::Missing);
+    check("whole", |world| *world = World::whole(), S::Available);
+    check_date("today, before its dump is due", today(), |_| {}, S::NotDue);
+    check_date(
+        "yesterday, its live run still due",
+        date("2026-06-29"),
+        |world| {
+            world.lose(date("2026-06-29"));
+            world.now = at("2026-06-30T04:00:00Z");
+        },
+        S::NotDue,
+    );
+    check("no dump", |world| drop(world.landing.dumps.remove(&gap())), S::NoDump);
+    check(
+        "one table has it",
+        |world| {
+            world.catalogued.get_mut(TABLES[0]).unwrap().insert(gap());
+            world.stored.get_mut(TABLES[0]).unwrap().insert(gap());
+        },
+        S::Partial,
+    );
+    check(
+        "catalogued without objects",
+        |world| {
+            for table in TABLES {
+                world.catalogued.get_mut(table).unwrap().insert(gap());
+            }
+        },
+        S::Empty,
+    );
+    check(
+        "objects without a catalog entry",
+        |world| {
+            for table in TABLES {
+                world.stored.get_mut(table).unwrap().insert(gap());
+            }
+        },
+        S::Unregistered,
+    );
+    check(
+        "our run of it",
+        |world| {
+            world.begin(world.now, gap(), Stage::Load);
+        },
+        S::Running,
+    );
+    check(
+        "somebody's run of it",
+        |world| {
+            let mut task = live_task();
+            task.date_override = Some(gap().to_string());
+            world.watch.tasks = Seen::Known(vec![task]);
+        },
+        S::Running,
+    );
+}
+
+#[test]
+fn the_calendar_and_waivers_yield_to_a_dump() {
+    use DateStatus as S;
+    let waive = |world: &mut World| {
+        let waiver = entry("2026-06-15", "the supplier moved house");
+        world.dataset.backfill.waive.insert("moved".to_owned(), waiver);
+    };
+    let except = |world: &mut World| {
+        let entry = entry("2026-06-15", "no enforcement");
+        world.dataset.calendar.except.insert("holiday".to_owned(), entry);
+    };
+    let no_dump = |world: &mut World| drop(world.landing.dumps.remove(&gap()));
+    check("waived, and a dump came", waive, S::Missing);
+    check(
+        "waived",
+        |world| {
+            waive(world);
+            no_dump(world);
+        },
+        S::Waived,
+    );
+    check("excepted, and a dump came", except, S::Missing);
+    check(
+        "excepted",
+        |world| {
+            except(world);
+            no_dump(world);
+        },
+        S::NotExpected,
+    );
+    check(
+        "excepted, and expected after all",
+        |world| {
+            except(world);
+            no_dump(world);
+            world.dataset.calendar.also.insert("extra".to_owned(), entry("2026-06-15", "extra"));
+        },
+        S::NoDump,
+    );
+    check(
+        "not that weekday",
+        |world| {
+            world.dataset.calendar.expect = vec![chrono::Weekday::Sun];
+            no_dump(world);
+        },
+        S::NotExpected,
+    );
+    check(
+        "an optional table lacks it",
+        |world| {
+            *world = World::whole();
+            world.optional.insert(TABLES[1]);
+            world.catalogued.get_mut(TABLES[1]).unwrap().remove(&gap());
+            world.stored.get_mut(TABLES[1]).unwrap().remove(&gap());
+        },
+        S::Available,
+    );
+}
+
+#[test]
+fn then_what_may_be_done_about_a_missing_date() {
+    use DateStatus as S;
+    let deny = |world: &mut World| {
+        world.dataset.backfill.deny.insert("bad".to_owned(), entry("2026-06-15", "bad data"));
+    };
+    let ask = |world: &mut World| {
+        let request = Request::Heal { dates: vec![gap()], max_runs: None };
+        world.request(yesterday_noon(), request);
+    };
+    check("denied", deny, S::NotAllowed);
+    check(
+        "denied, though asked for",
+        |world| {
+            ask(world);
+            deny(world);
+        },
+        S::NotAllowed,
+    );
+    check("outside the allowlist", |world| world.dataset.mode = Mode::Allowlist, S::NotAllowed);
+    check(
+        "outside the allowlist, asked for",
+        |world| {
+            world.dataset.mode = Mode::Allowlist;
+            ask(world);
+        },
+        S::Missing,
+    );
+    check(
+        "in the allowlist",
+        |world| {
+            world.dataset.mode = Mode::Allowlist;
+            world.dataset.backfill.allow.insert("one".to_owned(), entry("2026-06-15", "try"));
+        },
+        S::Missing,
+    );
+    check("mode observe reports as auto", |world| world.dataset.mode = Mode::Observe, S::Missing);
+    check_date(
+        "six days old",
+        date("2026-06-24"),
+        |world| {
+            world.lose(date("2026-06-24"));
+        },
+        S::TooYoung,
+    );
+    check_date(
+        "seven days old",
+        date("2026-06-23"),
+        |world| {
+            world.lose(date("2026-06-23"));
+        },
+        S::Missing,
+    );
+    check(
+        "a bad dump",
+        |world| {
+            let fault = DumpFault::TooSmall { size: 1, min: 1024 };
+            world.landing.faults.insert(gap(), fault);
+        },
+        S::BadDump,
+    );
+}
+
+#[test]
+fn failures_back_off_and_end_in_quarantine_until_a_retry() {
+    use DateStatus as S;
+    let fail = |world: &mut World, at_text: &str| {
+        world.fail(at(at_text), gap(), Repeat::FromTheTop);
+    };
+    check("a failure a moment ago", |world| fail(world, "2026-06-30T11:50:00Z"), S::BackingOff);
+    check("a failure an hour ago", |world| fail(world, "2026-06-30T11:00:00Z"), S::Missing);
+    check(
+        "the second wait is twice as long",
+        |world| {
+            fail(world, "2026-06-30T11:00:00Z");
+            fail(world, "2026-06-30T11:40:00Z");
+        },
+        S::BackingOff,
+    );
+    let thrice = |world: &mut World| {
+        for time in ["01:00", "03:00", "05:00"] {
+            fail(world, &format!("2026-06-30T{time}:00Z"));
+        }
+    };
+    check("attempts spent", thrice, S::Quarantined);
+    check(
+        "attempts spent and forgiven",
+        |world| {
+            thrice(world);
+            world.request(at("2026-06-30T11:00:00Z"), Request::Retry { date: gap() });
+        },
+        S::Missing,
+    );
+    check(
+        "unsafe to repeat",
+        |world| {
+            world.fail(yesterday_noon(), gap(), Repeat::Unsafe);
+        },
+        S::Quarantined,
+    );
+    check(
+        "unsafe, and a bad dump",
+        |world| {
+            world.fail(yesterday_noon(), gap(), Repeat::Unsafe);
+            let fault = DumpFault::TooSmall { size: 1, min: 1024 };
+            world.landing.faults.insert(gap(), fault);
+        },
+        S::Quarantined,
+    );
+    check(
+        "a failed export under its id",
+        |world| {
+            world.exports.insert(gap(), export(ExportStatus::Ended("FAILED".to_owned())));
+        },
+        S::Quarantined,
+    );
+    check(
+        "a complete export under its id",
+        |world| {
+            world.exports.insert(gap(), export(ExportStatus::Complete));
+        },
+        S::Missing,
+    );
+    let published_in_vain = |world: &mut World| {
+        world.exports.insert(gap(), export(ExportStatus::Complete));
+        world.begin(yesterday_noon(), gap(), Stage::Publish);
+        let ended = at("2026-06-29T18:00:00Z");
+        world.end(ended, crate::domain::RunOutcome::Failed, Repeat::Unsafe);
+    };
+    check("a complete export that was published in vain", published_in_vain, S::Quarantined);
+    check(
+        "the same, forgiven: it is taken up once more",
+        |world| {
+            published_in_vain(world);
+            world.request(at("2026-06-30T11:00:00Z"), Request::Retry { date: gap() });
+        },
+        S::Missing,
+    );
+    check(
+        "void runs count against nothing",
+        |world| {
+            for hour in 4..9 {
+                let begun = at(&format!("2026-06-30T0{hour}:00:00Z"));
+                world.begin(begun, gap(), Stage::Load);
+                world.end(begun, crate::domain::RunOutcome::Void, Repeat::FromTheTop);
+            }
+        },
+        S::Missing,
+    );
+}
+
+#[test]
+fn a_date_that_no_table_has_is_never_available() {
+    let mut world = World::whole();
+    for day in 0..20 {
+        world.lose(super::night::first() + chrono::Duration::days(day));
+    }
+    assert_eq!(world.status(gap()), DateStatus::Missing);
+}

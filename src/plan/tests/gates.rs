@@ -1,0 +1,311 @@
+//! One row a gate: what closes it, and what the plan rests on.
+
+use super::night::{World, at, blindness, date, entry, gap, live_task};
+use crate::config::Mode;
+use crate::domain::{
+    Export, ExportStatus, RuleState, RunOutcome, Seen, Snapshot, Stage, WorkflowRun, WorkflowStatus,
+};
+use crate::ledger::{Repeat, Request};
+use crate::observe::Traffic;
+use crate::plan::{Rest, Step};
+
+fn check(what: &str, spoil: impl FnOnce(&mut World), expected: &str) {
+    let mut world = World::with_gap();
+    spoil(&mut world);
+    let plan = world.plan();
+    let found = match &plan.step {
+        Ok(Step::Begin(_)) => "begins",
+        Ok(Step::TakeUp(_)) => "takes up",
+        Ok(step) => panic!("{what}: {step:?}"),
+        Err(rest) => rest.label(),
+    };
+    assert_eq!(found, expected, "{what}: {:?}", plan.step);
+    assert!(plan.wake_at >= world.now, "{what}");
+    let hours = (plan.wake_at - world.now).num_hours();
+    assert!(hours <= 16, "{what}: it sleeps past the next slot, for {hours} hours");
+}
+
+fn world_rule(world: &mut World) -> &mut crate::domain::Rule {
+    match world.watch.rule.as_mut() {
+        Some(Seen::Known(rule)) => rule,
+        Some(Seen::Blind(_)) | None => panic!("the rule is seen"),
+    }
+}
+
+#[test]
+fn people_close_gates() {
+    check("nothing closed", |_| {}, "begins");
+    check("mode observe", |world| world.dataset.mode = Mode::Observe, "observing");
+    check(
+        "a pause",
+        |world| {
+            let until = at("2026-07-03T00:00:00Z");
+            world.request(world.now, Request::Pause { until });
+        },
+        "paused",
+    );
+    check(
+        "a pause that is over",
+        |world| {
+            let until = at("2026-06-30T11:59:00Z");
+            world.request(at("2026-06-29T00:00:00Z"), Request::Pause { until });
+        },
+        "begins",
+    );
+    check(
+        "a pause that was ended",
+        |world| {
+            let until = at("2026-07-03T00:00:00Z");
+            world.request(at("2026-06-29T00:00:00Z"), Request::Pause { until });
+            world.request(at("2026-06-29T01:00:00Z"), Request::Resume);
+        },
+        "begins",
+    );
+    let three_failures = |world: &mut World| {
+        for day in ["2026-06-11", "2026-06-12", "2026-06-13"] {
+            world.fail(at("2026-06-29T12:00:00Z"), date(day), Repeat::FromTheTop);
+        }
+    };
+    check("three failures in a row", three_failures, "stopped");
+    check(
+        "the same, resumed",
+        |world| {
+            three_failures(world);
+            world.request(world.now, Request::Resume);
+        },
+        "begins",
+    );
+    check(
+        "a freeze",
+        |world| {
+            let freeze = entry("2026-06-30", "the year's end");
+            world.dataset.backfill.freeze.insert("end".to_owned(), freeze);
+        },
+        "frozen",
+    );
+    check(
+        "a freeze on another day",
+        |world| {
+            let freeze = entry("2026-06-29", "the year's end");
+            world.dataset.backfill.freeze.insert("end".to_owned(), freeze);
+        },
+        "begins",
+    );
+}
+
+#[test]
+fn hours_may_pass_midnight() {
+    let hours = |opens: &'static str, closes: &'static str| {
+        move |world: &mut World| {
+            let times = (opens.parse().unwrap(), closes.parse().unwrap());
+            world.dataset.backfill.hours = Some(times);
+        }
+    };
+    // Noon in UTC is one o'clock in London.
+    check("inside", hours("13:00:00", "14:00:00"), "begins");
+    check("at the end", hours("12:00:00", "13:00:00"), "outside_hours");
+    check("before", hours("14:00:00", "18:00:00"), "outside_hours");
+    check("outside, over midnight", hours("22:00:00", "04:00:00"), "outside_hours");
+    check("inside, over midnight", hours("12:30:00", "04:00:00"), "begins");
+    let mut world = World::with_gap();
+    hours("22:00:00", "04:00:00")(&mut world);
+    let Err(Rest::OutsideHours { until }) = world.plan().step else { panic!("it is open") };
+    assert_eq!(until, at("2026-06-30T21:00:00Z"), "ten in the evening in London");
+}
+
+#[test]
+fn a_night_has_its_number_of_runs() {
+    let runs = |world: &mut World, outcome: RunOutcome| {
+        for day in ["2026-06-11", "2026-06-12", "2026-06-13"] {
+            world.begin(at("2026-06-30T04:00:00Z"), date(day), Stage::Load);
+            world.end(at("2026-06-30T05:00:00Z"), outcome, Repeat::FromTheTop);
+        }
+    };
+    let ask = |world: &mut World| {
+        let request = Request::Heal { dates: vec![gap()], max_runs: None };
+        world.request(at("2026-06-30T06:00:00Z"), request);
+    };
+    check("spent", |world| runs(world, RunOutcome::Succeeded), "night_spent");
+    check("void runs do not count", |world| runs(world, RunOutcome::Void), "begins");
+    check(
+        "spent last night",
+        |world| {
+            runs(world, RunOutcome::Succeeded);
+            world.night.began_at = at("2026-06-30T05:30:00Z");
+        },
+        "begins",
+    );
+    check(
+        "spent, but asked for by name",
+        |world| {
+            runs(world, RunOutcome::Succeeded);
+            ask(world);
+        },
+        "begins",
+    );
+    check(
+        "asked for by name, with a number of its own",
+        |world| {
+            runs(world, RunOutcome::Succeeded);
+            ask(world);
+            world.night.max_runs = Some(3);
+        },
+        "night_spent",
+    );
+    check(
+        "only other dates are asked for",
+        |world| {
+            world.night.only = Some([date("2026-06-11")].into());
+        },
+        "nothing_to_do",
+    );
+}
+
+#[test]
+fn the_world_closes_gates() {
+    check("a blind scan", |world| world.blind = true, "blind");
+    check("tasks unseen", |world| world.watch.tasks = Seen::Blind(vec![blindness()]), "blind");
+    check(
+        "the rule unseen",
+        |world| {
+            world.watch.rule = Some(Seen::Blind(vec![blindness()]));
+        },
+        "blind",
+    );
+    check("a live task", |world| world.watch.tasks = Seen::Known(vec![live_task()]), "live_task");
+    check(
+        "an operator disabled the rule",
+        |world| {
+            world_rule(world).state = RuleState::Disabled;
+        },
+        "disabled_by_other",
+    );
+    check(
+        "two targets",
+        |world| {
+            let rule = world_rule(world);
+            rule.targets.push(rule.targets[0].clone());
+        },
+        "odd_trigger",
+    );
+    check(
+        "traffic unseen",
+        |world| {
+            world.watch.traffic = Some(Seen::Blind(vec![blindness()]));
+        },
+        "blind",
+    );
+    check(
+        "a workflow",
+        |world| {
+            let run = WorkflowRun {
+                id: "wr_1".to_owned(),
+                status: WorkflowStatus::Running,
+                started_at: None,
+                ended_at: None,
+                properties: std::collections::BTreeMap::new(),
+                statistics: None,
+                nodes: Vec::new(),
+                error: None,
+            };
+            let workflows = vec![("live".to_owned(), run)];
+            world.watch.traffic = Some(Seen::Known(Traffic { workflows, ..Traffic::default() }));
+        },
+        "workflow_running",
+    );
+}
+
+#[test]
+fn snapshots_are_left_to_be_exported() {
+    let snapshot = |status: &str, exports: Vec<Export>, made: &str| {
+        let snapshot = Snapshot {
+            id: "sql-to-parquet-2026-06-29-231500".to_owned(),
+            arn: "arn".to_owned(),
+            status: status.to_owned(),
+            percent: None,
+            created_at: Some(at(made)),
+        };
+        let snapshots = vec![(snapshot, exports)];
+        move |world: &mut World| {
+            world.watch.traffic = Some(Seen::Known(Traffic { snapshots, ..Traffic::default() }));
+        }
+    };
+    let export = |status: ExportStatus| Export {
+        id: "export".to_owned(),
+        source_arn: "arn".to_owned(),
+        status,
+        percent: None,
+        started_at: None,
+        ended_at: None,
+        warning: None,
+        failure: None,
+    };
+    let recent = "2026-06-30T11:00:00Z";
+    let long_ago = "2026-06-30T01:00:00Z";
+    check("being made", snapshot("creating", vec![], long_ago), "unsettled_snapshot");
+    check("not exported yet", snapshot("available", vec![], recent), "unsettled_snapshot");
+    check("never exported", snapshot("available", vec![], long_ago), "begins");
+    check("failed", snapshot("failed", vec![], recent), "begins");
+    let running = export(ExportStatus::InProgress);
+    check("being exported", snapshot("available", vec![running], recent), "export_running");
+    let complete = export(ExportStatus::Complete);
+    check("exported", snapshot("available", vec![complete], recent), "begins");
+}
+
+#[test]
+fn no_load_is_begun_that_would_meet_the_live_dump() {
+    let at_time = |time: &'static str| {
+        move |world: &mut World| {
+            world.now = at(time);
+            world.watch.at = world.now;
+        }
+    };
+    check("three hours before", at_time("2026-06-30T19:34:00Z"), "begins");
+    check("less than a load before", at_time("2026-06-30T19:36:00Z"), "live_dump_due");
+    check("at its time", at_time("2026-06-30T22:50:00Z"), "live_dump_due");
+    check(
+        "it landed, its event may be on its way",
+        |world| {
+            at_time("2026-06-30T23:10:00Z")(world);
+            world
+                .landing
+                .dumps
+                .insert(super::night::today(), vec![super::night::dump(super::night::today())]);
+        },
+        "live_dump_due",
+    );
+    check(
+        "it landed long ago",
+        |world| {
+            at_time("2026-06-30T23:40:00Z")(world);
+            world
+                .landing
+                .dumps
+                .insert(super::night::today(), vec![super::night::dump(super::night::today())]);
+        },
+        "begins",
+    );
+    check("it never came", at_time("2026-07-01T01:00:00Z"), "begins");
+}
+
+#[test]
+fn a_complete_export_is_taken_up_although_a_load_would_have_to_wait() {
+    check(
+        "a live task",
+        |world| {
+            let export = Export {
+                id: "sql-to-parquet-2026-06-15-backdated".to_owned(),
+                source_arn: "arn".to_owned(),
+                status: ExportStatus::Complete,
+                percent: None,
+                started_at: None,
+                ended_at: None,
+                warning: None,
+                failure: None,
+            };
+            world.exports.insert(gap(), export);
+            world.watch.tasks = Seen::Known(vec![live_task()]);
+        },
+        "takes up",
+    );
+}

@@ -1,0 +1,8 @@
+//! What is decided, over observations made by hand: one table of statuses, one of gates, and
+//! the laws over random ones.
+
+mod census;
+mod gates;
+mod laws;
+mod night;
+mod progress;
