@@ -100,6 +100,7 @@ impl World {
             exports: BTreeMap::new(),
             blind: false,
             watch: Watch {
+                trigger: crate::observe::TriggerView::default(),
                 at: now,
                 rule: Some(Seen::Known(rule())),
                 trigger: TriggerView::default(),
