@@ -1,6 +1,8 @@
 //! The pass: look, plan, at most one step, record. Start-up, the nightly scan, a request and
 //! a retry are all this one function; nothing else in gapmend has an effect.
 
+mod reporting;
+mod scanning;
 mod tending;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,15 +11,13 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use tokio::sync::watch;
 
-use super::report::{ConfigReport, DatasetReport, Happening, Recorder, Report};
+use super::report::{ConfigReport, Happening, Recorder, Report};
 use super::slots;
 use crate::act::{Acted, Actor, seconds_between};
 use crate::config::{DatasetSettings, Settings};
-use crate::domain::{Blindness, DateStatus, ErrorClass, PassOutcome, RunOutcome, Seen, Stage};
-use crate::ledger::{
-    Appended, Event, Ledger, LedgerError, Repeat, Request, Run, ScanCause, ScanRecord,
-};
-use crate::observe::{self, Observation, Scan, ScanScope, Watch, ZipMemory};
+use crate::domain::{PassOutcome, RunOutcome, Seen};
+use crate::ledger::{Appended, Event, Ledger, LedgerError, Repeat, Run};
+use crate::observe::{self, Observation, Scan, Watch, ZipMemory};
 use crate::plan::{self, Census, Night, Plan, Rest, Step};
 use crate::platform::World;
 
@@ -392,167 +392,6 @@ impl Engine {
         })
     }
 
-    // ---- scanning --------------------------------------------------------------------
-
-    /// Scans when a slot is due, at start-up, on request, and again after a blind look.
-    async fn scan_if_due(
-        &mut self,
-        dataset: &DatasetSettings,
-        now: DateTime<Utc>,
-    ) -> Result<bool, LedgerError> {
-        let name = &dataset.name;
-        if self.ledger.is_acting() && self.active_run_of(name).is_some_and(is_loading) {
-            return Ok(false); // a load is watched at every poll; the scan waits for its end
-        }
-        let remembered = self.ledger.state().datasets.get(name);
-        let last_slot = remembered.and_then(|state| state.last_slot);
-        let requests: Vec<(u64, Request)> = remembered
-            .into_iter()
-            .flat_map(|state| &state.pending)
-            .filter(|(_, (request, _))| matches!(request, Request::Scan | Request::Heal { .. }))
-            .map(|(seq, (request, _))| (*seq, request.clone()))
-            .collect();
-        let due = slots::due(&self.settings.schedule, last_slot, now);
-        let memory = self.datasets.entry(name.clone()).or_default();
-        let blind = matches!(memory.scan, Some(Seen::Blind(_)));
-        let tried = memory.scan_tried_at.map(|at| now - at);
-        let resting = blind && is_recent(tried);
-        // Likewise when the scan was seen and could not be written down.
-        let resting = resting || (due.is_some() && memory.scan.is_some() && is_recent(tried));
-        let cause = match (&memory.scan, due) {
-            _ if !requests.is_empty() => ScanCause::Request,
-            (Some(_), _) if resting => return Ok(false),
-            (Some(_), Some(_)) => ScanCause::Slot,
-            (None | Some(Seen::Blind(_)), _) => ScanCause::StartUp,
-            (Some(Seen::Known(_)), None) => return Ok(false),
-        };
-        self.scan(dataset, cause, due).await?;
-        self.answer_scans(name, &requests).await?;
-        Ok(true)
-    }
-
-    async fn scan(
-        &mut self,
-        dataset: &DatasetSettings,
-        cause: ScanCause,
-        due: Option<(slots::Slot, u32)>,
-    ) -> Result<(), LedgerError> {
-        let began = self.world.now();
-        let scope = self.scan_scope(dataset);
-        let scan = observe::scan(&self.world, dataset, &self.memory, &scope).await;
-        let seconds = seconds_between(began, self.world.now());
-        let clear = scan.known().is_some();
-        let dataset_name = dataset.name.clone();
-        self.recorder.record(&Happening::Scanned { dataset: dataset_name.clone(), clear, seconds });
-        let missed = due.map_or(0, |(_, missed)| missed);
-        if missed > 0 {
-            tracing::warn!(dataset = dataset_name, missed, "slots of the schedule were missed");
-            let happening = Happening::SlotsMissed { dataset: dataset_name.clone(), slots: missed };
-            self.recorder.record(&happening);
-        }
-        let slot = due.map(|(slot, _)| slot.date);
-        let record =
-            self.scan_record(dataset, &scan, &ScanHead { cause, slot, missed_slots: missed });
-        let memory = self.datasets.entry(dataset_name.clone()).or_default();
-        memory.scan = Some(scan);
-        memory.scan_tried_at = Some(began);
-        if self.ledger.is_acting() {
-            self.write(vec![Event::Scanned { dataset: dataset_name, scan: record }]).await?;
-        }
-        Ok(())
-    }
-
-    fn scan_scope(&self, dataset: &DatasetSettings) -> ScanScope {
-        let state = self.ledger.state().datasets.get(&dataset.name);
-        let asked = state.into_iter().flat_map(|state| state.asked.keys().copied());
-        let errand = self.errand.only.iter().flatten().chain(&self.errand.look_at).copied();
-        ScanScope {
-            asked: asked.chain(errand).collect(),
-            last: state
-                .and_then(|state| state.last_scan.as_ref())
-                .map(|(_, record)| record.clone())
-                .filter(|record| record.config == self.settings.hash),
-            in_flight: self.settings.aws.max_in_flight,
-        }
-    }
-
-    fn scan_record(
-        &self,
-        dataset: &DatasetSettings,
-        scan: &Seen<Scan>,
-        head: &ScanHead,
-    ) -> ScanRecord {
-        let now = self.world.now();
-        let mut record = ScanRecord {
-            cause: head.cause,
-            slot: head.slot,
-            missed_slots: head.missed_slots,
-            counts: BTreeMap::new(),
-            whole_through: None,
-            available: Vec::new(),
-            queue: Vec::new(),
-            tables: 0,
-            partitions: 0,
-            config: self.settings.hash.clone(),
-            blind: scan.blindness().iter().map(ToString::to_string).collect(),
-        };
-        let Some(known) = scan.known() else { return record };
-        let watch = Watch {
-            at: now,
-            rule: None,
-            tasks: Seen::Known(Vec::new()),
-            traffic: None,
-            run: None,
-            trigger: observe::TriggerView::default(),
-        };
-        let seen = Observation { scan: Seen::Known(known.clone()), watch, confirmed: None };
-        let plan = plan::plan(self.ledger.state(), &seen, dataset, &self.night(now), now);
-        let Some(census) = plan.census else { return record };
-        record.counts = census
-            .counts()
-            .into_iter()
-            .map(|(status, count)| (status.label().to_owned(), count))
-            .collect();
-        record.whole_through = census.whole_through;
-        record.available = self.ever_available(dataset, &census);
-        record.queue = plan.queue.iter().map(|candidate| candidate.date).collect();
-        record.tables = u32::try_from(known.coverage.tables.len()).unwrap_or(u32::MAX);
-        record.partitions = observe::count_partitions(&known.coverage);
-        record
-    }
-
-    /// Dates that any scan saw available, in ranges: once available, a date can only regress.
-    fn ever_available(&self, dataset: &DatasetSettings, census: &Census) -> Vec<String> {
-        let state = self.ledger.state().datasets.get(&dataset.name);
-        let before = state.and_then(|state| state.last_scan.as_ref());
-        let before = before.into_iter().flat_map(|(_, record)| &record.available);
-        let mut dates: BTreeSet<NaiveDate> = before
-            .filter_map(|span| span.parse::<crate::domain::DateSpan>().ok())
-            .flat_map(crate::domain::DateSpan::days)
-            .collect();
-        let now = census.dates.iter().filter(|verdict| verdict.status == DateStatus::Available);
-        dates.extend(now.map(|verdict| verdict.date));
-        let next_day = |a: NaiveDate, b: NaiveDate| a.succ_opt() == Some(b);
-        let spans = crate::domain::partition_date::fold_ranges(dates, next_day);
-        spans.iter().map(ToString::to_string).collect()
-    }
-
-    async fn answer_scans(
-        &mut self,
-        name: &str,
-        requests: &[(u64, Request)],
-    ) -> Result<(), LedgerError> {
-        if requests.is_empty() || !self.ledger.is_acting() {
-            return Ok(());
-        }
-        let done = requests.iter().map(|(seq, _)| Event::RequestDone {
-            dataset: name.to_owned(),
-            seq: *seq,
-            answer: "scanned".to_owned(),
-        });
-        self.write(done.collect()).await
-    }
-
     /// A run whose dataset is no longer configured would keep every other dataset from starting.
     /// What it left in AWS is seen by the gates of whoever shares it.
     async fn end_orphan(&mut self) -> Result<(), LedgerError> {
@@ -571,18 +410,6 @@ impl Engine {
         };
         tracing::warn!(run = run.id, "a run is given up: its dataset is no longer configured");
         self.ledger.append(vec![event]).await.map(|_| ())
-    }
-
-    /// The scan of the dataset, taken out of memory for the length of a pass.
-    fn take_scan(&mut self, name: &str) -> Seen<Scan> {
-        let memory = self.datasets.entry(name.to_owned()).or_default();
-        memory.scan.take().unwrap_or_else(|| {
-            Seen::Blind(vec![Blindness {
-                what: "the dates".to_owned(),
-                why: "no scan was made yet: a load is in progress".to_owned(),
-                class: ErrorClass::Conflict,
-            }])
-        })
     }
 
     // ---- remembering -----------------------------------------------------------------
@@ -719,84 +546,7 @@ impl Engine {
             wake_at: self.world.now() + Duration::seconds(LEDGER_RETRY_SECONDS),
         }
     }
-
-    /// Publishes the state after a pass, for metrics, HTTP and the progress display.
-    pub(super) fn publish_report(&self) {
-        let now = self.world.now();
-        let datasets = self
-            .settings
-            .datasets
-            .values()
-            .map(|dataset| (dataset.name.clone(), self.dataset_report(dataset, now)));
-        let looks_only = self.looks_only;
-        let somebody_acts = self.ledger.state().acting.writer.is_some();
-        let acting = if looks_only { somebody_acts } else { self.ledger.is_acting() };
-        let refusal = self.ledger.refusal().map(ToString::to_string);
-        let words = match (looks_only, somebody_acts) {
-            (true, _) | (false, false) => "no process acts: start `gapmend run`",
-            (false, true) => "another process acts; this one stands by",
-        };
-        self.report.send_replace(Arc::new(Report {
-            started_at: self.started_at,
-            last_tick_at: now,
-            acting,
-            not_acting: (!acting).then(|| refusal.unwrap_or_else(|| words.to_owned())),
-            next_scan_at: slots::next(&self.settings.schedule, now).map(|slot| slot.at),
-            ledger: Arc::new(self.ledger.state().clone()),
-            datasets: datasets.collect(),
-            config: self.config.clone(),
-        }));
-    }
-
-    fn dataset_report(&self, dataset: &DatasetSettings, now: DateTime<Utc>) -> DatasetReport {
-        let memory = self.datasets.get(&dataset.name);
-        let view = memory.and_then(|memory| memory.view.as_ref());
-        let state = self.ledger.state().datasets.get(&dataset.name);
-        let scan = memory.and_then(|memory| memory.scan.as_ref()).and_then(Seen::known);
-        let failures = state.map_or(0, |state| state.failures_in_row);
-        DatasetReport {
-            mode: dataset.mode,
-            lag_objective_dates: dataset.window.lag_objective_dates,
-            census: view.and_then(|view| view.census.clone()),
-            queue: view.map(|view| view.plan.queue.clone()).unwrap_or_default(),
-            rest: view.and_then(|view| view.plan.step.as_ref().err().cloned()),
-            trigger: self.trigger_state(dataset, view.map(|view| &view.watch)),
-            trigger_disabled_since: memory.and_then(|memory| memory.disabled_since),
-            next_arrival_at: scan.and_then(|scan| plan::next_arrival(&scan.landing, dataset, now)),
-            latest_dump: scan.and_then(|scan| scan.landing.dumps.keys().next_back().copied()),
-            last_pass: view.map(|view| view.last_pass.clone()),
-            last_scan_at: state.and_then(|state| state.last_scan.as_ref()).map(|(at, _)| *at),
-            stage_percent: view.and_then(|view| stage_percent(&view.watch)),
-            paused_until: state.and_then(|state| state.paused_until).filter(|until| *until > now),
-            stopped: failures >= dataset.backfill.stop_after,
-        }
-    }
-}
-
-/// Whether our task runs: one whose answer was lost is first looked for, with a scan.
-fn is_loading(run: &Run) -> bool {
-    let started = run.load.as_ref().is_some_and(|load| load.task_arn.is_some());
-    run.stage <= Stage::Load && started
-}
-
-/// Whether a scan of this age is too young to be made again by itself.
-fn is_recent(age: Option<Duration>) -> bool {
-    let retry = Duration::minutes(SCAN_RETRY_MINUTES);
-    age.is_some_and(|age| age >= Duration::zero() && age < retry)
 }
 
 /// The ledger is tried again after so long.
 const LEDGER_RETRY_SECONDS: i64 = 10;
-
-/// What a scan record begins with.
-struct ScanHead {
-    cause: ScanCause,
-    slot: Option<NaiveDate>,
-    missed_slots: u32,
-}
-
-fn stage_percent(watch: &Watch) -> Option<u8> {
-    let run = watch.run.as_ref()?.known()?;
-    let export = run.export.as_ref().and_then(|export| export.percent);
-    export.or_else(|| run.snapshot.as_ref().and_then(|snapshot| snapshot.percent))
-}

@@ -118,7 +118,11 @@ const OF_A_DATASET: [Single; 19] = [
     (
         "trigger_held_since_timestamp_seconds",
         "Since when we hold the trigger; 0 when we do not.",
-        |view| maybe_seconds(view.report.ledger.hold_of(view.name).map(|hold| hold.begun_at)),
+        |view| {
+            let hold = view.report.ledger.hold_of(view.name);
+            // A hold outlives the release until its sweep: the rule is enabled by then.
+            maybe_seconds(hold.filter(|hold| hold.keeps_rule_disabled()).map(|hold| hold.begun_at))
+        },
     ),
     (
         "trigger_disabled_since_timestamp_seconds",

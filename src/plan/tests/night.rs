@@ -12,7 +12,7 @@ use crate::domain::{
     Seen, TableCoverage, TableId, Task, TaskState,
 };
 use crate::ledger::{Asked, Entry, Event, Repeat, Request, State};
-use crate::observe::{Confirmation, LandingView, Observation, Scan, Traffic, TriggerView, Watch};
+use crate::observe::{Confirmation, LandingView, Observation, Scan, Traffic, Watch};
 use crate::plan::{self, Night, Plan};
 use crate::platform::TaskRequest;
 
@@ -103,7 +103,6 @@ impl World {
                 trigger: crate::observe::TriggerView::default(),
                 at: now,
                 rule: Some(Seen::Known(rule())),
-                trigger: TriggerView::default(),
                 tasks: Seen::Known(Vec::new()),
                 traffic: Some(Seen::Known(Traffic::default())),
                 run: None,

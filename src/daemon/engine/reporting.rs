@@ -1,0 +1,73 @@
+//! Reporting: the state after a pass, for metrics, HTTP and the progress display.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::super::report::{DatasetReport, Report};
+use super::super::slots;
+use super::Engine;
+use crate::config::DatasetSettings;
+use crate::domain::Seen;
+use crate::observe::Watch;
+use crate::plan;
+
+impl Engine {
+    /// Publishes the state after a pass, for metrics, HTTP and the progress display.
+    pub(in crate::daemon) fn publish_report(&self) {
+        let now = self.world.now();
+        let datasets = self
+            .settings
+            .datasets
+            .values()
+            .map(|dataset| (dataset.name.clone(), self.dataset_report(dataset, now)));
+        let looks_only = self.looks_only;
+        let somebody_acts = self.ledger.state().acting.writer.is_some();
+        let acting = if looks_only { somebody_acts } else { self.ledger.is_acting() };
+        let refusal = self.ledger.refusal().map(ToString::to_string);
+        let words = match (looks_only, somebody_acts) {
+            (true, _) | (false, false) => "no process acts: start `gapmend run`",
+            (false, true) => "another process acts; this one stands by",
+        };
+        self.report.send_replace(Arc::new(Report {
+            started_at: self.started_at,
+            last_tick_at: now,
+            acting,
+            not_acting: (!acting).then(|| refusal.unwrap_or_else(|| words.to_owned())),
+            next_scan_at: slots::next(&self.settings.schedule, now).map(|slot| slot.at),
+            ledger: Arc::new(self.ledger.state().clone()),
+            datasets: datasets.collect(),
+            config: self.config.clone(),
+        }));
+    }
+
+    fn dataset_report(&self, dataset: &DatasetSettings, now: DateTime<Utc>) -> DatasetReport {
+        let memory = self.datasets.get(&dataset.name);
+        let view = memory.and_then(|memory| memory.view.as_ref());
+        let state = self.ledger.state().datasets.get(&dataset.name);
+        let scan = memory.and_then(|memory| memory.scan.as_ref()).and_then(Seen::known);
+        let failures = state.map_or(0, |state| state.failures_in_row);
+        DatasetReport {
+            mode: dataset.mode,
+            lag_objective_dates: dataset.window.lag_objective_dates,
+            census: view.and_then(|view| view.census.clone()),
+            queue: view.map(|view| view.plan.queue.clone()).unwrap_or_default(),
+            rest: view.and_then(|view| view.plan.step.as_ref().err().cloned()),
+            trigger: self.trigger_state(dataset, view.map(|view| &view.watch)),
+            trigger_disabled_since: memory.and_then(|memory| memory.disabled_since),
+            next_arrival_at: scan.and_then(|scan| plan::next_arrival(&scan.landing, dataset, now)),
+            latest_dump: scan.and_then(|scan| scan.landing.dumps.keys().next_back().copied()),
+            last_pass: view.map(|view| view.last_pass.clone()),
+            last_scan_at: state.and_then(|state| state.last_scan.as_ref()).map(|(at, _)| *at),
+            stage_percent: view.and_then(|view| stage_percent(&view.watch)),
+            paused_until: state.and_then(|state| state.paused_until).filter(|until| *until > now),
+            stopped: failures >= dataset.backfill.stop_after,
+        }
+    }
+}
+
+fn stage_percent(watch: &Watch) -> Option<u8> {
+    let run = watch.run.as_ref()?.known()?;
+    let export = run.export.as_ref().and_then(|export| export.percent);
+    export.or_else(|| run.snapshot.as_ref().and_then(|snapshot| snapshot.percent))
+}
