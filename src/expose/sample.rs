@@ -335,7 +335,11 @@ pub(super) fn hold() -> Hold {
         begun_at: at("2026-03-15T06:20:00Z"),
         until: at("2026-03-15T07:50:00Z"),
         dead_man: None,
-        steps: [(HoldStep::Disabled, at("2026-03-15T06:20:05Z"))].into(),
+        steps: [
+            (HoldStep::Armed, at("2026-03-15T06:20:03Z")),
+            (HoldStep::Disabled, at("2026-03-15T06:20:05Z")),
+        ]
+        .into(),
     }
 }
 
