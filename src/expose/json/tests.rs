@@ -148,7 +148,8 @@ fn a_held_trigger_says_why_and_until_when() {
             "hold": {
                 "hold": "hold-1", "reason": "the upload of 2026-02-08",
                 "begun_at": "2026-03-15T06:20:00Z", "until": "2026-03-15T07:50:00Z",
-                "dead_man_fires_at": null, "steps": { "disabled": "2026-03-15T06:20:05Z" },
+                "dead_man_fires_at": null,
+                "steps": { "armed": "2026-03-15T06:20:03Z", "disabled": "2026-03-15T06:20:05Z" },
             },
         })
     );
