@@ -50,9 +50,10 @@ pub async fn release(
         return Ok(Released::NotDisabled);
     }
     let (proof, switch) = match &hold {
-        Some(hold) => {
-            (format!("the ledger says so, since {}", hold.begun_at), hold.dead_man.clone())
-        }
+        Some(hold) => (
+            format!("the ledger says so, since {}", hold.begun_at.format("%Y-%m-%d %H:%M:%S UTC")),
+            hold.dead_man.clone(),
+        ),
         None => match proof_by_switch(world, dataset).await? {
             Some(switch) => {
                 (format!("its dead man's switch {} says so", switch.name), Some(switch))
