@@ -1,11 +1,10 @@
 //! `heal`: the same passes in the foreground, until the queue is done.
 
-use std::time::Duration;
-
 use chrono::{DateTime, NaiveDate, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::engine::{Engine, Pass};
+use super::wake::nap;
 use crate::domain::{DateStatus, PassOutcome, RunOutcome};
 use crate::ledger::{Asked, LedgerError, Request, Run};
 use crate::plan::Rest;
@@ -18,10 +17,6 @@ const BLIND_WAIT_SECONDS: i64 = 5;
 const LEDGER_FAILURES_AT_MOST: u32 = 18;
 /// Waiting for a live run, a back-off or a dump without any step of ours ends after so long.
 const WAITS_AT_MOST_HOURS: i64 = 24;
-/// The loop never sleeps longer.
-const LONGEST_SLEEP: Duration = Duration::from_mins(1);
-/// Nor shorter.
-const SHORTEST_SLEEP: Duration = Duration::from_millis(20);
 
 /// What a `heal` came to.
 #[derive(Clone, Debug)]
@@ -162,9 +157,8 @@ async fn heal_dataset(
                 }
             }
         }
-        let nap = (wake_at - now).to_std().unwrap_or_default();
         tokio::select! {
-            () = engine.world.clock.sleep(nap.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)) => {}
+            () = engine.world.clock.sleep(nap(wake_at, now)) => {}
             () = shutdown.cancelled() => return Ok(None),
         }
     }

@@ -8,15 +8,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::engine::Engine;
-use super::wake::MinuteBell;
+use super::wake::{MinuteBell, nap};
 use crate::config::Settings;
 use crate::ledger::LedgerError;
 
-/// The loop never sleeps longer: clocks step, requests come, beats are due.
-const LONGEST_SLEEP: Duration = Duration::from_mins(1);
-/// While a run is in progress elsewhere or we stand by, requests and take-overs are looked for
-/// this often.
-const SHORTEST_SLEEP: Duration = Duration::from_millis(20);
 /// A process that stands by looks whether it may act again this often.
 const STAND_BY_SLEEP: Duration = Duration::from_secs(10);
 /// The ledger of an idle daemon is read for requests this often.
@@ -75,8 +70,9 @@ async fn turn(engine: &mut Engine) -> Result<DateTime<Utc>, LedgerError> {
     }
     let mut next = engine.world.now() + IDLE_SLEEP;
     for name in engine.turn_order() {
-        next = next.min(engine.due_at(&name));
-        if engine.due_at(&name) > engine.world.now() {
+        let due_at = engine.due_at(&name);
+        if due_at > engine.world.now() {
+            next = next.min(due_at);
             continue;
         }
         let pass = engine.pass(&name).await;
@@ -107,10 +103,6 @@ async fn stand_by(engine: &mut Engine) -> Result<DateTime<Utc>, LedgerError> {
         }
     }
     Ok(engine.world.now() + STAND_BY_SLEEP)
-}
-
-fn nap(until: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
-    (until - now).to_std().unwrap_or_default().clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
 }
 
 fn reload_config(engine: &mut Engine, reload: &mut Reload) {

@@ -6,12 +6,24 @@
 //! also wakes by its own timer, so that either alone is enough.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 /// Once a minute, on the minute, in UTC.
 const EVERY_MINUTE: &str = "0 * * * * *";
+
+/// The loop never sleeps longer: clocks step, requests come, beats are due.
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+/// Nor shorter: what is due at once is due in a moment.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(20);
+
+/// How long the loop sleeps when it is due again then.
+pub(super) fn nap(until: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    (until - now).to_std().unwrap_or_default().clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
+}
 
 /// Notifies the loop once a minute until it is dropped or shut down.
 pub(super) struct MinuteBell(JobScheduler);

@@ -64,13 +64,23 @@ impl Expectations {
     /// What the tables say about a date.
     #[must_use]
     pub(super) fn on(&self, coverage: &Coverage, date: NaiveDate) -> DateCoverage {
-        let nobody_yet = !self.lives.iter().any(|life| life.includes(date));
         let mut found = DateCoverage::default();
-        for (table, life) in coverage.tables.iter().zip(&self.lives) {
-            let expected = life.includes(date) || (nobody_yet && !table.optional);
+        for (table, expected) in self.expects(coverage, date) {
             found.note(table, date, expected);
         }
         found
+    }
+
+    /// Every table, and whether it is expected on the date.
+    fn expects<'a>(
+        &'a self,
+        coverage: &'a Coverage,
+        date: NaiveDate,
+    ) -> impl Iterator<Item = (&'a TableCoverage, bool)> {
+        let nobody_yet = !self.lives.iter().any(|life| life.includes(date));
+        coverage.tables.iter().zip(&self.lives).map(move |(table, life)| {
+            (table, life.includes(date) || (nobody_yet && !table.optional))
+        })
     }
 }
 
@@ -120,13 +130,9 @@ impl DateCoverage {
 /// The tables that are expected on a date.
 #[must_use]
 pub fn expected_tables(coverage: &Coverage, date: NaiveDate) -> Vec<TableId> {
-    let expectations = Expectations::of(coverage);
-    let nobody_yet = !expectations.lives.iter().any(|life| life.includes(date));
-    coverage
-        .tables
-        .iter()
-        .zip(&expectations.lives)
-        .filter(|(table, life)| life.includes(date) || (nobody_yet && !table.optional))
+    Expectations::of(coverage)
+        .expects(coverage, date)
+        .filter(|(_, expected)| *expected)
         .map(|(table, _)| table.id.clone())
         .collect()
 }
