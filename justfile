@@ -36,6 +36,11 @@ deny:
 schema:
     cargo run --quiet -- config schema > config/gapmend.schema.json
 
-# A binary for a release
-release:
+# The release binary, the unit, the manual page and the completions on this machine (as root)
+install root="/": release-binary
+    install -D -m 0755 "${CARGO_TARGET_DIR:-target}/release/gapmend" "{{root}}/usr/bin/gapmend"
+    deploy/systemd/install.sh "{{root}}"
+
+# An optimised binary
+release-binary:
     cargo build --release --locked

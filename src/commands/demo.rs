@@ -36,7 +36,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// Shows everything; with `--once`, ends when all is healed.
 pub(super) async fn demo(args: &DemoArgs, out: &mut Out) -> Outcome {
     let signals = Signals::listen(&Arc::new(Notify::new()))?;
-    let stage = Stage::set(out).await?;
+    let stage = Stage::set(args, out).await?;
     let shown = async { stage.play(args, &signals, out).await };
     let outcome = tokio::select! {
         outcome = shown => outcome,
@@ -55,13 +55,16 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set(out: &mut Out) -> Result<Self, Failure> {
+    async fn set(args: &DemoArgs, out: &mut Out) -> Result<Self, Failure> {
         let today = SystemClock.now().date_naive();
         let server = wire::serve(world(today), WireOptions::default()).await?;
         let directory = std::env::temp_dir().join(format!("gapmend-demo-{}", std::process::id()));
         std::fs::create_dir_all(&directory)?;
         let config = directory.join("gapmend.toml");
-        let listen = free_address().await?;
+        let listen = match args.listen {
+            Some(address) => address.to_string(),
+            None => free_address().await?,
+        };
         let text = CONFIG
             .replace("@endpoint@", &server.url())
             .replace("@directory@", &directory.display().to_string())
@@ -190,7 +193,12 @@ impl Stage {
 /// SIGTERM, as a supervisor would; whether it ended in order.
 async fn stop(daemon: &mut Child) -> Result<bool, Failure> {
     let Some(pid) = daemon.id() else { return Ok(false) };
-    Command::new("kill").arg("-TERM").arg(pid.to_string()).status().await?;
+    let asked = Command::new("kill").arg("-TERM").arg(pid.to_string()).status().await;
+    if asked.is_err() {
+        // A container holds no `kill`: it ends as abruptly as it is built to bear.
+        daemon.kill().await?;
+        return Ok(true);
+    }
     if let Ok(status) = tokio::time::timeout(STOP_LIMIT, daemon.wait()).await {
         return Ok(status?.success());
     }

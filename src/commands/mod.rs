@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod failure;
 mod heal;
+mod healthcheck;
 mod look;
 mod release;
 mod session;
@@ -57,6 +58,7 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Outcome {
         Command::Explain(args) => look::explain(global, &args, out).await,
         Command::Heal(args) => heal::heal(global, &args, out).await,
         Command::Check => check::check(global, out).await,
+        Command::Healthcheck => healthcheck::healthcheck(global, out).await,
         Command::Demo(args) => demo::demo(&args, out).await,
         Command::Config(ConfigCommand::Schema) => look::schema(out),
         Command::Config(ConfigCommand::Show) => look::show_config(global, out),

@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use gapmend::config::{self, Environment, Settings};
-use gapmend::daemon::{Errand, Reload, serve};
+use gapmend::daemon::{Errand, Reload, serve, take_up};
 use gapmend::expose::cli::args::GlobalArgs;
 use gapmend::expose::http::{self, HttpState};
-use gapmend::expose::{Exit, Metrics};
+use gapmend::expose::{Exit, Metrics, Supervisor};
 use gapmend::platform::{Clock, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -40,8 +40,21 @@ pub(super) async fn run(global: &GlobalArgs) -> Outcome {
     let mut engine = session.engine("run", Errand::default(), metrics.clone()).await?;
     let state =
         HttpState { report: engine.reports(), metrics, clock: Arc::clone(&session.world.clock) };
-    let reload = reloader(global.config_path(), &session.settings, &signals);
-    let daemon = serve(&mut engine, wake, reload, signals.shutdown.clone());
+    take_up(&mut engine).await?;
+    let supervisor = Arc::new(supervisor());
+    supervisor.ready();
+    let reload =
+        reloader(global.config_path(), &session.settings, &signals, Arc::clone(&supervisor));
+    let telling = supervisor.follow(
+        engine.reports(),
+        Arc::clone(&session.world.clock),
+        signals.shutdown.clone(),
+    );
+    let daemon = async {
+        let ended = serve(&mut engine, wake, reload, signals.shutdown.clone()).await;
+        signals.shutdown.cancel(); // HTTP must not outlive a loop that gave up
+        ended
+    };
     let server = http::serve(listener, state, signals.shutdown.clone());
     let overdue = async {
         signals.shutdown.cancelled().await;
@@ -50,9 +63,9 @@ pub(super) async fn run(global: &GlobalArgs) -> Outcome {
             () = signals.at_once.cancelled() => {}
         }
     };
-    let both = async { tokio::join!(daemon, server) };
+    let all = async { tokio::join!(daemon, server, telling) };
     tokio::select! {
-        (daemon, server) = both => {
+        (daemon, server, ()) = all => {
             server?;
             daemon?;
             tracing::info!("ended; a run in progress is taken up by the next start");
@@ -65,8 +78,22 @@ pub(super) async fn run(global: &GlobalArgs) -> Outcome {
     }
 }
 
+/// Whoever supervises this process, as the environment names it.
+fn supervisor() -> Supervisor {
+    let environment = Environment::of_process();
+    let ours = std::process::id().to_string();
+    let is_ours = environment.get("WATCHDOG_PID").is_none_or(|pid| pid == ours);
+    let watchdog = environment.get("WATCHDOG_USEC").filter(|_| is_ours);
+    Supervisor::at(environment.get("NOTIFY_SOCKET"), watchdog)
+}
+
 /// Reads the configuration again on SIGHUP, and when one of its files changed.
-fn reloader(path: PathBuf, settings: &Settings, signals: &Signals) -> Reload {
+fn reloader(
+    path: PathBuf,
+    settings: &Settings,
+    signals: &Signals,
+    supervisor: Arc<Supervisor>,
+) -> Reload {
     let hangup = Arc::clone(&signals.hangup);
     let environment = Environment::of_process();
     let mut known = prints(&path);
@@ -78,7 +105,10 @@ fn reloader(path: PathBuf, settings: &Settings, signals: &Signals) -> Reload {
             return None;
         }
         known = now_there;
-        match config::load(&path, &environment, SystemClock.now()) {
+        supervisor.reloading();
+        let loaded = config::load(&path, &environment, SystemClock.now());
+        supervisor.ready();
+        match loaded {
             Ok(loaded) if loaded.settings.hash == hash && !asked => None,
             Ok(loaded) => {
                 hash.clone_from(&loaded.settings.hash);

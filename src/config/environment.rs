@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 /// Variables with this prefix set one key each; `__` separates the parts of the key.
 pub(super) const PREFIX: &str = "GAPMEND_CONFIG__";
 
+/// This variable holds the text of the configuration file, where there is no file.
+pub(super) const TEXT: &str = "GAPMEND_CONFIG_TEXT";
+
 /// A snapshot of the environment.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {

@@ -14,7 +14,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use toml_edit::Document;
 
-use super::environment::{Environment, PREFIX};
+use super::environment::{Environment, PREFIX, TEXT};
 use super::key_path::{KeyPath, Segment};
 use super::problem::{Place, Problem, Severity};
 
@@ -47,8 +47,12 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// Reads the file, `conf.d/*.toml` beside it in name order, and the environment.
+    /// Reads the file, `conf.d/*.toml` beside it in name order, and the environment. A platform
+    /// that runs containers has no file to give: there a variable holds the file's text.
     pub(super) fn read(path: &Path, environment: &Environment) -> Self {
+        if let Some(text) = environment.get(TEXT) {
+            return Self::of_text(Path::new(TEXT), text, environment);
+        }
         let main = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let mut reading = Reading::new(main.clone());
         reading.file(&main);
@@ -58,9 +62,12 @@ impl Layers {
 
     /// Takes text for the file, and no `conf.d`.
     pub(super) fn from_text(text: &str, environment: &Environment) -> Self {
-        let name = PathBuf::from("gapmend.toml");
-        let mut reading = Reading::new(name.clone());
-        reading.text(&name, text.to_owned());
+        Self::of_text(Path::new("gapmend.toml"), text, environment)
+    }
+
+    fn of_text(name: &Path, text: &str, environment: &Environment) -> Self {
+        let mut reading = Reading::new(name.to_owned());
+        reading.text(name, text.to_owned());
         reading.merge(environment)
     }
 }

@@ -25,4 +25,4 @@ pub use release::{Released, release};
 pub use report::{
     ConfigReport, DatasetReport, Finding, Happening, NoRecorder, Recorder, Report, Verdict,
 };
-pub use serve::{Reload, serve};
+pub use serve::{Reload, serve, take_up};

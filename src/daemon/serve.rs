@@ -20,19 +20,26 @@ const IDLE_SLEEP: Duration = Duration::from_secs(15);
 /// Reads the configuration again; `None` when nothing changed.
 pub type Reload = Box<dyn FnMut() -> Option<Result<Settings, String>> + Send>;
 
-/// Runs until `shutdown`: takes an epoch, passes, stands by when a newer one acts.
+/// Takes the next epoch: from here on this process acts.
+///
+/// # Errors
+/// The ledger cannot be written.
+pub async fn take_up(engine: &mut Engine) -> Result<(), LedgerError> {
+    engine.ledger.act("run").await.map(drop)
+}
+
+/// Runs until `shutdown`: passes, and stands by when a newer process acts.
 ///
 /// Running ingestions are left to be adopted by the next start.
 ///
 /// # Errors
-/// The ledger cannot be written at the start, or is poisoned: the process must begin anew.
+/// The ledger cannot be written any more, or is poisoned: the process must begin anew.
 pub async fn serve(
     engine: &mut Engine,
     wake: Arc<Notify>,
     mut reload: Reload,
     shutdown: CancellationToken,
 ) -> Result<(), LedgerError> {
-    engine.ledger.act("run").await?;
     let bell = MinuteBell::start(Arc::clone(&wake)).await;
     if let Err(error) = &bell {
         tracing::warn!(%error, "the scheduler did not start; the loop's own timer wakes it");

@@ -4,6 +4,7 @@
 //!   daemon's Report ──┬─► metrics    /metrics
 //!   plan's Census ────┼─► json       --output json, /api/v1
 //!   ledger's State ───┼─► http       /, /healthz, /readyz
+//!                     ├─► supervisor systemd's notify socket
 //!                     └─► cli        tables, calendars, progress
 //! ```
 //!
@@ -15,6 +16,7 @@ mod exit;
 pub mod http;
 pub mod json;
 pub mod metrics;
+mod supervisor;
 pub mod telemetry;
 mod words;
 
@@ -23,3 +25,4 @@ mod sample;
 
 pub use exit::Exit;
 pub use metrics::Metrics;
+pub use supervisor::Supervisor;

@@ -11,8 +11,12 @@
 mod asking;
 mod demo;
 mod faults;
+mod granted;
 mod healing;
+#[path = "../support/iam.rs"]
+mod iam;
 mod killing;
 mod looking;
 mod serving;
 mod stage;
+mod supervised;

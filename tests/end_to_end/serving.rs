@@ -14,7 +14,7 @@ use crate::stage::{PATIENCE, Stage, days_ago, terminate, until, world};
 /// A running daemon, and where it listens.
 pub(crate) struct Daemon {
     pub(crate) child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Daemon {
@@ -52,7 +52,7 @@ impl Daemon {
     }
 
     /// Asks again until the body tells something.
-    async fn until_it_tells(&self, path: &str, words: &str) {
+    pub(crate) async fn until_it_tells(&self, path: &str, words: &str) {
         let told = async {
             while !self.get(path).await.1.contains(words) {
                 tokio::task::yield_now().await;

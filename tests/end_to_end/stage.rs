@@ -12,11 +12,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use crate::granted;
+use crate::iam::BLOCKS;
+
 /// The Liberator configuration of the repository; `conf.d` beside it makes it quick.
 const LIBERATOR: &str = include_str!("../../config/liberator.toml");
 
 /// How much shorter than in the demo everything is: an ingestion takes about two seconds.
-const SPEED: f64 = 0.2;
+pub(crate) const SPEED: f64 = 0.2;
 
 /// Whatever a test waits for happens within this time, or never: generous, for slow machines.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
@@ -193,6 +196,15 @@ trigger = {{ arrival = "none", hold = "never" }}
         assert!(world.overlaps().is_empty(), "{:?}", world.overlaps());
         assert!(world.rule_history().is_empty(), "{:?}", world.rule_history());
         assert!(world.our_dump_writes().is_empty(), "{:?}", world.our_dump_writes());
+    }
+}
+
+/// Whatever a test did at its stage, the policies grant all of it.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            granted::uses_of(self, &BLOCKS);
+        }
     }
 }
 

@@ -39,6 +39,19 @@ fn a_file_that_is_no_configuration_is_refused_before_it_is_read_through() {
 }
 
 #[test]
+fn a_variable_may_hold_the_text_of_the_file_and_is_named_in_complaints() {
+    let nowhere = PathBuf::from("/nonexistent/gapmend.toml");
+    let load_from = |text: &str| {
+        let environment =
+            [("GAPMEND_CONFIG_TEXT", text), ("GAPMEND_CONFIG__AWS__REGION", "eu-west-1")];
+        load(&nowhere, &environment.into_iter().collect(), now())
+    };
+    assert_eq!(load_from(SMALL).unwrap().settings.aws.region, "eu-west-1");
+    let problems = load_from("nonsense = 1\n").unwrap_err().to_string();
+    assert!(problems.contains("GAPMEND_CONFIG_TEXT:1:1"), "{problems}");
+}
+
+#[test]
 fn a_table_in_a_variable_is_merged_and_a_part_of_it_overridden() {
     let prefix = "GAPMEND_CONFIG__DATASETS__DEMO__TRIGGER__DEAD_MAN";
     let loaded = with_environment(&[

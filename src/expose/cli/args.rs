@@ -135,6 +135,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Checks the configuration and, read-only, everything that it names in AWS
     Check,
+    /// Asks the daemon on this machine whether its loop is alive; for supervisors of containers
+    Healthcheck,
     /// Everything on this machine against an embedded AWS: no account, no network
     Demo(DemoArgs),
     /// Prints the configuration in use, or its schema
@@ -226,6 +228,9 @@ pub struct DemoArgs {
     /// Heal once and end, instead of running until Ctrl-C
     #[arg(long)]
     pub once: bool,
+    /// Where the daemon serves its page and metrics [default: a free port on this machine]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<std::net::SocketAddr>,
 }
 
 /// `gapmend config`.

@@ -1,6 +1,6 @@
 //! The log of calls: what was asked at the door, for tests and for the curious.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -17,6 +17,8 @@ pub struct WireCall {
     pub operation: String,
     /// What it is about, as far as one name says it: `bucket/key`, `database.table`, a rule.
     pub target: String,
+    /// What a policy may ask about it besides: `s3:prefix`, `ecs:cluster`, …
+    pub context: BTreeMap<&'static str, String>,
     /// In the World's time.
     pub at: DateTime<Utc>,
     /// The HTTP status; `None` when the client never got an answer.

@@ -1,5 +1,7 @@
 //! One call, inside the World's lock: its faults, its service, its refusal.
 
+use std::collections::BTreeMap;
+
 use super::json::Arguments;
 use super::reply::{Refusal, Reply};
 use super::route::{Incoming, Route};
@@ -97,6 +99,26 @@ pub(super) fn target(service: Service, request: &Incoming) -> String {
         Service::Sts => String::new(),
         Service::Glue | Service::Ecs | Service::Events | Service::Logs => json_target(request),
     }
+}
+
+/// What a policy may ask about a call, under the names that IAM has for it, or its own.
+pub(super) fn context(service: Service, request: &Incoming) -> BTreeMap<&'static str, String> {
+    let json = || Arguments::parse(&request.body, "").ok();
+    let argument = |name| Some(json()?.first_text(&[name])?.to_owned());
+    let known: &[(&'static str, Option<String>)] = &match service {
+        Service::S3 => vec![
+            ("s3:prefix", request.query.get("prefix").map(str::to_owned)),
+            ("s3:if-none-match", request.header("if-none-match").map(str::to_owned)),
+        ],
+        Service::Ecs => vec![("ecs:cluster", argument("cluster"))],
+        Service::Logs => vec![("log-group", argument("logGroupName"))],
+        Service::Scheduler => vec![(
+            "schedule-group",
+            request.query.get("groupName").map(str::to_owned).or_else(|| argument("GroupName")),
+        )],
+        Service::Glue | Service::Events | Service::Rds | Service::Sts => Vec::new(),
+    };
+    known.iter().filter_map(|(name, value)| Some((*name, value.clone()?))).collect()
 }
 
 fn json_target(request: &Incoming) -> String {

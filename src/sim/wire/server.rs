@@ -151,6 +151,7 @@ impl Door {
         }
         let route = route(&incoming);
         let target = dispatch::target(route.service, &incoming);
+        let context = dispatch::context(route.service, &incoming);
         let (now, outcome) = self.in_world(&route, &incoming, &target);
         let (outcome, code) = written(outcome, route.service, &incoming);
         let outcome = match outcome {
@@ -163,6 +164,7 @@ impl Door {
             service: route.service.name(),
             operation: route.name,
             target,
+            context,
             at: now,
             status: status(&outcome),
             code,

@@ -1,0 +1,36 @@
+#!/bin/sh
+# The image without a container engine: its Dockerfile is linted, and the binary is run on a
+# read-only root that holds only what the image would hold, as nobody.
+#
+#   check.sh BINARY
+set -eu
+cd "$(dirname -- "$0")/../.."
+
+binary=$1
+root=$(mktemp -d)
+trap 'rm -rf -- "$root"' EXIT
+
+hadolint deploy/Dockerfile
+echo "hadolint: deploy/Dockerfile is clean"
+
+deploy/container/rootfs.sh "$binary" "$root"
+size() { du -sh --apparent-size "$1" | cut -f1; }
+echo "the image's root: $(size "$root"), of which the binary $(size "$root/usr/bin/gapmend")"
+
+# The engine would mount these; a namespace of our own has them and nobody else sees them.
+unshare --mount sh -eu -c '
+    root=$1
+    mount --bind "$root" "$root"
+    mount -t tmpfs tmpfs "$root/tmp"
+    mkdir -p "$root/proc" && mount --rbind /proc "$root/proc"
+    mount -o remount,bind,ro "$root"
+    nobody() { chroot --userspec=65532:65532 "$root" /usr/bin/gapmend "$@"; }
+    nobody --version
+    nobody config schema >/dev/null
+    if nobody healthcheck 2>/dev/null; then echo "healthy without a daemon"; exit 1; fi
+    nobody demo --once >"$root/tmp/demo.txt" || { cat "$root/tmp/demo.txt"; exit 1; }
+    grep -q succeeded "$root/tmp/demo.txt"
+    if chroot --userspec=65532:65532 "$root" /usr/bin/gapmend man >"$root/usr/written" 2>/dev/null
+    then echo "the root can be written"; exit 1; fi
+' sh "$root"
+echo "the binary runs on the image's root, read-only and as nobody"
