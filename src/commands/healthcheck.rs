@@ -49,10 +49,10 @@ async fn ask(listen: &str) -> std::io::Result<String> {
 
 /// Whoever listens on every address is asked on the machine's own.
 fn from_here(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
+    let own = match address.ip() {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
     };
+    let ip = if address.ip().is_unspecified() { own } else { address.ip() };
     SocketAddr::new(ip, address.port())
 }

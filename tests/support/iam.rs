@@ -135,11 +135,8 @@ fn texts(value: &Value, names: &Value) -> Vec<String> {
 fn fill(text: &str, names: &Value) -> Vec<String> {
     let Some((before, rest)) = text.split_once("${") else { return vec![text.to_owned()] };
     let (name, after) = rest.split_once('}').unwrap();
-    let values = match &names[name] {
-        Value::Array(values) => values.clone(),
-        one @ Value::String(_) => vec![one.clone()],
-        other => panic!("the name {name} is {other}"),
-    };
+    let value = &names[name];
+    let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     let filled = values.iter().map(|value| format!("{before}{}{after}", value.as_str().unwrap()));
     filled.flat_map(|text| fill(&text, names)).collect()
 }
