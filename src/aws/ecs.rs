@@ -132,7 +132,7 @@ impl Tasks {
         loop {
             let request = list.clone().max_results(ARNS_PER_PAGE).set_next_token(token);
             let page = self.line.read(LIST_TASKS, || request.clone().send()).await?;
-            arns.extend(page.task_arns.unwrap_or_default());
+            arns.extend(pages.list(page.task_arns, page.next_token.as_deref())?);
             token = pages.next(page.next_token)?;
             if token.is_none() {
                 return Ok(arns);
@@ -168,7 +168,10 @@ impl Tasks {
             if let Some(failure) = failures.iter().find(|f| f.reason() != Some(MISSING)) {
                 return Err(Failure::nonsense(words(failure)).of(DESCRIBE_TASKS));
             }
-            for found in answer.tasks.unwrap_or_default() {
+            let Some(found) = answer.tasks.or_else(|| (!failures.is_empty()).then(Vec::new)) else {
+                return Err(Failure::nonsense("an answer without its list").of(DESCRIBE_TASKS));
+            };
+            for found in found {
                 tasks.push(task(found, family)?);
             }
         }

@@ -64,7 +64,8 @@ impl Catalog {
                 .max_results(TABLES_PER_PAGE)
                 .set_next_token(token);
             let page = self.line.read(GET_TABLES, || request.clone().send()).await?;
-            tables.extend(page.table_list.unwrap_or_default().into_iter().map(table));
+            let list = pages.list(page.table_list, page.next_token.as_deref())?;
+            tables.extend(list.into_iter().map(table));
             token = pages.next(page.next_token)?;
             if token.is_none() {
                 return Ok(tables);
@@ -92,7 +93,8 @@ impl Catalog {
                 .max_results(page_size(PARTITIONS_PER_PAGE, query.at_most, so_far))
                 .set_next_token(token);
             let answer = self.line.read(GET_PARTITIONS, || request.clone().send()).await?;
-            let mut partitions = partitions(answer.partitions.unwrap_or_default())?;
+            let list = pages.list(answer.partitions, answer.next_token.as_deref())?;
+            let mut partitions = partitions(list)?;
             partitions.truncate(query.at_most.map_or(usize::MAX, |at_most| at_most - so_far));
             so_far += partitions.len();
             if !partitions.is_empty() {

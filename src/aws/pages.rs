@@ -38,6 +38,16 @@ impl Pages {
         Ok(Some(token))
     }
 
+    /// The list of a page. Its services send it even when it is empty, so a last page without one
+    /// is an answer that lost its body, and must not pass for "there is nothing".
+    pub(super) fn list<T>(&self, list: Option<Vec<T>>, token: Option<&str>) -> Answer<Vec<T>> {
+        match list {
+            Some(list) => Ok(list),
+            None if token.is_some_and(|token| !token.is_empty()) => Ok(Vec::new()),
+            None => Err(self.error("an answer without its list")),
+        }
+    }
+
     /// A page that cannot be believed.
     pub(super) fn error(&self, message: &str) -> PlatformError {
         Failure::nonsense(message).of(self.operation)
@@ -63,6 +73,18 @@ mod tests {
         assert_eq!(pages.next(Some("b".into())), Ok(Some("b".into())));
         assert_eq!(pages.next(Some(String::new())), Ok(None));
         assert_eq!(pages.next(None), Ok(None));
+    }
+
+    #[test]
+    fn a_last_page_without_its_list_is_no_empty_list() {
+        let pages = Pages::of("ecs:ListTasks");
+        assert_eq!(pages.list(Some(vec![1]), None), Ok(vec![1]));
+        assert_eq!(pages.list::<u8>(Some(Vec::new()), None), Ok(Vec::new()));
+        assert_eq!(pages.list::<u8>(None, Some("more")), Ok(Vec::new()));
+        for token in [None, Some("")] {
+            let error = pages.list::<u8>(None, token).unwrap_err();
+            assert_eq!(error.class, ErrorClass::Server);
+        }
     }
 
     #[test]

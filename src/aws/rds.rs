@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use aws_sdk_rds::operation::describe_db_snapshots::builders::DescribeDBSnapshotsFluentBuilder;
+use aws_sdk_rds::operation::describe_export_tasks::builders::DescribeExportTasksFluentBuilder;
 use aws_sdk_rds::types::{DbSnapshot, ExportTask};
 
 use super::convert::{instant, percent};
@@ -34,23 +36,33 @@ impl Snapshots {
     /// One snapshot; `None` when it is absent.
     pub(super) async fn one(&self, id: &str) -> Answer<Option<Snapshot>> {
         let request = self.client.describe_db_snapshots().db_snapshot_identifier(id);
-        let answer = self.line.read(DESCRIBE_SNAPSHOTS, || request.clone().send()).await;
-        let found = if_present(answer)?.and_then(|page| page.db_snapshots).unwrap_or_default();
-        only(found, DESCRIBE_SNAPSHOTS)?.map(snapshot).transpose()
+        only(if_present(self.snapshots(request).await)?, DESCRIBE_SNAPSHOTS)
     }
 
     /// Every snapshot of an instance.
     pub(super) async fn of_instance(&self, instance: &str) -> Answer<Vec<Snapshot>> {
+        let request = self.client.describe_db_snapshots().db_instance_identifier(instance);
+        self.snapshots(request.max_records(RECORDS_PER_PAGE)).await
+    }
+
+    /// One export; `None` when its id was never used.
+    pub(super) async fn export(&self, id: &str) -> Answer<Option<Export>> {
+        let request = self.client.describe_export_tasks().export_task_identifier(id);
+        only(if_present(self.exports(request).await)?, DESCRIBE_EXPORTS)
+    }
+
+    /// Every export of a snapshot.
+    pub(super) async fn exports_of(&self, snapshot_arn: &str) -> Answer<Vec<Export>> {
+        let request = self.client.describe_export_tasks().source_arn(snapshot_arn);
+        self.exports(request.max_records(RECORDS_PER_PAGE)).await
+    }
+
+    async fn snapshots(&self, request: DescribeDBSnapshotsFluentBuilder) -> Answer<Vec<Snapshot>> {
         let mut pages = Pages::of(DESCRIBE_SNAPSHOTS);
         let mut marker = None;
         let mut snapshots = Vec::new();
         loop {
-            let request = self
-                .client
-                .describe_db_snapshots()
-                .db_instance_identifier(instance)
-                .max_records(RECORDS_PER_PAGE)
-                .set_marker(marker);
+            let request = request.clone().set_marker(marker);
             let page = self.line.read(DESCRIBE_SNAPSHOTS, || request.clone().send()).await?;
             for found in page.db_snapshots.unwrap_or_default() {
                 snapshots.push(snapshot(found)?);
@@ -62,26 +74,12 @@ impl Snapshots {
         }
     }
 
-    /// One export; `None` when its id was never used.
-    pub(super) async fn export(&self, id: &str) -> Answer<Option<Export>> {
-        let request = self.client.describe_export_tasks().export_task_identifier(id);
-        let answer = self.line.read(DESCRIBE_EXPORTS, || request.clone().send()).await;
-        let found = if_present(answer)?.and_then(|page| page.export_tasks).unwrap_or_default();
-        only(found, DESCRIBE_EXPORTS)?.map(export).transpose()
-    }
-
-    /// Every export of a snapshot.
-    pub(super) async fn exports_of(&self, snapshot_arn: &str) -> Answer<Vec<Export>> {
+    async fn exports(&self, request: DescribeExportTasksFluentBuilder) -> Answer<Vec<Export>> {
         let mut pages = Pages::of(DESCRIBE_EXPORTS);
         let mut marker = None;
         let mut exports = Vec::new();
         loop {
-            let request = self
-                .client
-                .describe_export_tasks()
-                .source_arn(snapshot_arn)
-                .max_records(RECORDS_PER_PAGE)
-                .set_marker(marker);
+            let request = request.clone().set_marker(marker);
             let page = self.line.read(DESCRIBE_EXPORTS, || request.clone().send()).await?;
             for found in page.export_tasks.unwrap_or_default() {
                 exports.push(export(found)?);
@@ -95,7 +93,8 @@ impl Snapshots {
 }
 
 /// The one thing that was asked for by its id; more than one is an answer to another question.
-fn only<T>(mut found: Vec<T>, operation: &'static str) -> Answer<Option<T>> {
+fn only<T>(found: Option<Vec<T>>, operation: &'static str) -> Answer<Option<T>> {
+    let mut found = found.unwrap_or_default();
     if found.len() > 1 {
         return Err(Failure::nonsense("more than one answer to one identifier").of(operation));
     }

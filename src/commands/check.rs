@@ -12,8 +12,7 @@ use super::session::Session;
 /// Checks.
 pub(super) async fn check(global: &GlobalArgs, out: &mut Out) -> Outcome {
     let session = Session::open(global).await?;
-    let mut findings = daemon::check(&session.world, &session.settings).await;
-    findings.push(ledger(&session).await);
+    let findings = daemon::check(&session.world, &session.settings, ledger(&session)).await;
     match global.output {
         Output::Json => out.json(&json::check_json(&findings))?,
         Output::Table => {
@@ -35,7 +34,7 @@ async fn ledger(session: &Session) -> Finding {
             Some(error) => Finding {
                 subject,
                 verdict: Verdict::Wrong,
-                detail: error.to_string(),
+                detail: error.in_words(),
                 hint: Some(error.hint().to_owned()),
             },
         },

@@ -50,7 +50,7 @@ impl From<Problems> for Failure {
 
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
-        Self::other(format!("{error}\n  = help: {}", error.hint()))
+        Self::other(format!("failed to {}\n  = help: {}", error.in_words(), error.hint()))
     }
 }
 

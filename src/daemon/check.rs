@@ -15,10 +15,23 @@ const CLOCK_SKEW_SECONDS: i64 = 60;
 /// Workflow runs are asked for since so long ago.
 const WORKFLOWS_SINCE_DAYS: i64 = 7;
 
-/// Looks at everything that the settings name.
-pub async fn check(world: &World, settings: &Settings) -> Vec<Finding> {
+/// The finding that decides whether anything else is looked at.
+const ACCOUNT: &str = "account";
+
+/// Looks at everything that the settings name, the ledger last. In an account that is not the
+/// configured one, or cannot be asked, nothing more is looked at.
+pub async fn check(
+    world: &World,
+    settings: &Settings,
+    ledger: impl Future<Output = Finding>,
+) -> Vec<Finding> {
     let caller = world.platform.caller().await;
     let mut findings = vec![account(settings, &caller), clock(&caller)];
+    if findings.iter().any(|finding| finding.subject == ACCOUNT && finding.stops()) {
+        let detail = "not looked at".to_owned();
+        findings.push(doubtful("all the rest".to_owned(), detail, "put the account right first"));
+        return findings;
+    }
     for dataset in settings.datasets.values() {
         let checker = Checker { world, dataset };
         findings.push(checker.landing().await);
@@ -29,11 +42,12 @@ pub async fn check(world: &World, settings: &Settings) -> Vec<Finding> {
         findings.extend(checker.trigger().await);
         findings.extend(checker.allowed_in_vain());
     }
+    findings.push(ledger.await);
     findings
 }
 
 fn account(settings: &Settings, caller: &Answer<Caller>) -> Finding {
-    let subject = "account".to_owned();
+    let subject = ACCOUNT.to_owned();
     match caller {
         Ok(caller) if caller.account == settings.aws.account_id => {
             right(subject, format!("{}, as {}", caller.account, caller.arn))

@@ -541,7 +541,7 @@ impl Engine {
     fn failed_pass(&self, error: &LedgerError) -> Pass {
         Pass {
             outcome: PassOutcome::Error,
-            detail: format!("the ledger failed: {error}; {}", error.hint()),
+            detail: format!("the ledger failed to {}; {}", error.in_words(), error.hint()),
             rest: None,
             wake_at: self.world.now() + Duration::seconds(LEDGER_RETRY_SECONDS),
         }

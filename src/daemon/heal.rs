@@ -123,7 +123,7 @@ async fn heal_dataset(
     let mut last_step_at = engine.world.now();
     loop {
         if let Err(error) = engine.ledger.beat().await {
-            tracing::warn!(%error, "the sign of life could not be written");
+            tracing::warn!(error = error.in_words(), "the sign of life could not be written");
         }
         let turn = whose_turn(engine, name);
         let pass = tokio::select! {

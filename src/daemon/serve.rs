@@ -70,10 +70,10 @@ async fn turn(engine: &mut Engine) -> Result<DateTime<Utc>, LedgerError> {
         return stand_by(engine).await;
     }
     if let Err(error) = engine.ledger.beat().await {
-        tracing::warn!(%error, "the sign of life could not be written");
+        tracing::warn!(error = error.in_words(), "the sign of life could not be written");
     }
     if let Err(error) = engine.ledger.refresh().await {
-        tracing::warn!(%error, "the ledger could not be read");
+        tracing::warn!(error = error.in_words(), "the ledger could not be read");
     }
     let mut next = engine.world.now() + IDLE_SLEEP;
     for name in engine.turn_order() {
@@ -99,7 +99,9 @@ async fn stand_by(engine: &mut Engine) -> Result<DateTime<Utc>, LedgerError> {
             return Ok(engine.world.now());
         }
         Ok(None) => {}
-        Err(error) => tracing::warn!(%error, "standing by, and the ledger cannot be read"),
+        Err(error) => {
+            tracing::warn!(error = error.in_words(), "standing by, and the ledger cannot be read");
+        }
     }
     // Nobody else acts, the ledger refuses: a rule that we hold comes back all the same.
     if engine.ledger.may_release() {

@@ -372,6 +372,7 @@ pub(super) fn state() -> State {
             epoch: 7,
             writer: Some("host-1/812/run".to_owned()),
             since: Some(at("2026-03-10T03:00:00Z")),
+            process: None,
         },
         datasets: [(NAME.to_owned(), dataset)].into(),
         runs: vec![failed_run(), healed_run(), active_run()],

@@ -94,6 +94,7 @@ impl Ledger {
         let acting = Event::Acting {
             command: command.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            process: Some(self.process.clone()),
         };
         for _ in 0..APPEND_TRIES {
             let epoch = self.state.acting.epoch + 1;
@@ -208,12 +209,15 @@ impl Ledger {
         Ok(beat.filter(|beat| beat.epoch == epoch))
     }
 
+    /// A process that was killed before its first beat is known by its entry alone.
     async fn certainly_gone(&self, beat: Option<&Beat>) -> Result<Option<TakeOver>, LedgerError> {
-        let Some(beat) = beat else { return Ok(None) };
-        if beat.locked && self.store.look_at_lock().await? == Lock::Free {
+        let locked = beat.is_some_and(|beat| beat.locked);
+        if locked && self.store.look_at_lock().await? == Lock::Free {
             return Ok(Some(TakeOver::LockFreed));
         }
-        Ok(beat.process.is_certainly_dead().then_some(TakeOver::ProcessDied))
+        let process = beat.map(|beat| &beat.process).or(self.state.acting.process.as_ref());
+        let dead = process.is_some_and(Process::is_certainly_dead);
+        Ok(dead.then_some(TakeOver::ProcessDied))
     }
 
     fn unchanged_for(&mut self, sign: Sign) -> TimeDelta {
@@ -230,7 +234,10 @@ impl Ledger {
     /// The first beat of an epoch; the entry itself is a sign of life until one succeeds.
     async fn first_beat(&mut self) {
         if let Err(error) = self.beat().await {
-            tracing::warn!(%error, "the first beat could not be written; it is tried again");
+            tracing::warn!(
+                error = error.in_words(),
+                "the first beat could not be written; it is tried again"
+            );
         }
     }
 

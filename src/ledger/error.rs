@@ -91,6 +91,14 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// The error and its causes, in one line that fits after "failed to".
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let first: &dyn std::error::Error = self;
+        let causes = std::iter::successors(Some(first), |error| error.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
     /// What a person could do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
@@ -157,5 +165,24 @@ fn replay_hint(error: &ReplayError) -> &'static str {
         ReplayError::Misfit { .. } => {
             "the entry was edited or two logs were mixed: restore the log from a backup"
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_words_it_says_what_the_store_said() {
+        let error = LedgerError::from(StoreError {
+            operation: Operation::List,
+            place: "s3://ledger/x".to_owned(),
+            trouble: Trouble::Failed,
+            message: "NoSuchBucket".to_owned(),
+        });
+        assert_eq!(
+            error.in_words(),
+            "reach the ledger: list in the ledger at s3://ledger/x: NoSuchBucket"
+        );
     }
 }

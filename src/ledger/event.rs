@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::process::Process;
 use crate::domain::{Dump, FailureReason, PassOutcome, RunOutcome, Stage};
 use crate::platform::{DeadMan, TaskRequest};
 
@@ -180,6 +181,9 @@ pub enum Event {
         command: String,
         /// gapmend's version.
         version: String,
+        /// The process, so that its death can be seen before its first beat.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        process: Option<Process>,
     },
     /// The writer acts no longer.
     Left {},

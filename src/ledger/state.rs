@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{
     Asked, ENTRY_VERSION, Entry, Event, HoldStep, HoldWhy, Repeat, Request, ScanRecord, StopWhy,
 };
+use super::process::Process;
 use crate::domain::{Dump, FailureReason, PassOutcome, RunOutcome, Stage};
 use crate::platform::{DeadMan, TaskRequest};
 
@@ -42,6 +43,9 @@ pub struct Acting {
     pub writer: Option<String>,
     /// Since when.
     pub since: Option<DateTime<Utc>>,
+    /// The process that took it; `None` where its entry does not say.
+    #[serde(default)]
+    pub process: Option<Process>,
 }
 
 /// What is remembered of a dataset.
@@ -305,7 +309,7 @@ impl State {
 
     fn apply_event(&mut self, entry: &Entry, event: &Event) -> Result<(), ReplayError> {
         match event {
-            Event::Acting { .. } => {
+            Event::Acting { process, .. } => {
                 if entry.epoch <= self.acting.epoch {
                     return Err(ReplayError::Misfit {
                         seq: entry.seq,
@@ -316,6 +320,7 @@ impl State {
                     epoch: entry.epoch,
                     writer: Some(entry.writer.clone()),
                     since: Some(entry.at),
+                    process: process.clone(),
                 };
             }
             Event::Left {} => {
@@ -719,7 +724,7 @@ mod tests {
     }
 
     fn acting() -> Event {
-        Event::Acting { command: "run".to_owned(), version: "1".to_owned() }
+        Event::Acting { command: "run".to_owned(), version: "1".to_owned(), process: None }
     }
 
     fn misfits(error: &Result<(), ReplayError>) -> bool {

@@ -172,3 +172,11 @@ async fn what_needs_no_configuration_asks_for_none() {
     stage.run(&["scan"]).await.with_code(2);
     stage.run(&["no-such-command"]).await.with_code(2);
 }
+
+#[tokio::test]
+async fn check_asks_nothing_more_of_an_account_that_is_not_ours() {
+    let stage = Stage::set_with(world(), "[aws]\naccount_id = \"999999999999\"").await;
+    let came = stage.run(&["check"]).await.with_code(1);
+    assert!(came.stdout.contains("put the account right first"), "{came:?}");
+    assert_eq!(stage.calls(), stage.calls_of("GetCallerIdentity"), "who we are, and no more");
+}

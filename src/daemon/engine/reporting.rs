@@ -9,6 +9,7 @@ use super::super::slots;
 use super::Engine;
 use crate::config::DatasetSettings;
 use crate::domain::Seen;
+use crate::ledger::LedgerError;
 use crate::observe::Watch;
 use crate::plan;
 
@@ -24,7 +25,7 @@ impl Engine {
         let looks_only = self.looks_only;
         let somebody_acts = self.ledger.state().acting.writer.is_some();
         let acting = if looks_only { somebody_acts } else { self.ledger.is_acting() };
-        let refusal = self.ledger.refusal().map(ToString::to_string);
+        let refusal = self.ledger.refusal().map(LedgerError::in_words);
         let words = match (looks_only, somebody_acts) {
             (true, _) | (false, false) => "no process acts: start `gapmend run`",
             (false, true) => "another process acts; this one stands by",

@@ -144,7 +144,11 @@ impl Engine {
             .collect();
         for (hold, step) in steps {
             if let Err(error) = self.write(vec![Event::HoldMoved { hold, step }]).await {
-                tracing::warn!(dataset = name, %error, "a step of the hold could not be written");
+                tracing::warn!(
+                    dataset = name,
+                    error = error.in_words(),
+                    "a step of the hold could not be written"
+                );
             }
         }
     }

@@ -3,23 +3,25 @@
 //! axum's server has no timer for reading a request's head, and its graceful shutdown waits
 //! for a request that never ends. Both are cured below it, where bytes are read: a connection
 //! past its time or its bytes fails, whatever it was doing. Together with `Connection: close`
-//! on every answer (see `guard`), a connection is one request and no more.
+//! on every answer (see `guard`), a connection is one request and no more. Where there are too
+//! many the oldest makes room: clients that hold connections open and say nothing must not keep
+//! a probe of `/healthz` waiting.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
-/// Connections at once; others wait in the system's backlog.
+/// Connections at once; one more ends the oldest, for an answer takes milliseconds.
 const CONNECTIONS: usize = 64;
 
 /// From the accept to the last byte of the answer.
@@ -34,7 +36,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Accepts bounded connections.
 pub(super) struct Bounded {
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    /// Oldest first; a word to one ends its connection.
+    open: VecDeque<oneshot::Sender<()>>,
     life: Duration,
 }
 
@@ -44,7 +47,18 @@ impl Bounded {
     }
 
     fn living(listener: TcpListener, life: Duration) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(CONNECTIONS)), life }
+        Self { listener, open: VecDeque::new(), life }
+    }
+
+    fn admit(&mut self, stream: TcpStream) -> BoundedStream {
+        self.open.retain(|connection| !connection.is_closed());
+        while self.open.len() >= CONNECTIONS {
+            // One that is over by now made room by itself.
+            self.open.pop_front().map(|oldest| oldest.send(()));
+        }
+        let (open, evicted) = oneshot::channel();
+        self.open.push_back(open);
+        BoundedStream::new(stream, evicted, self.life)
     }
 }
 
@@ -54,12 +68,8 @@ impl Listener for Bounded {
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
-            // The semaphore is never closed, so there is always a place in the end.
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { continue };
             match self.listener.accept().await {
-                Ok((stream, address)) => {
-                    return (BoundedStream::new(stream, place, self.life), address);
-                }
+                Ok((stream, address)) => return (self.admit(stream), address),
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -77,22 +87,30 @@ impl Listener for Bounded {
 pub(super) struct BoundedStream {
     stream: TcpStream,
     end: Pin<Box<Sleep>>,
+    /// `None` once the listener is gone: what it accepted is still answered.
+    evicted: Option<oneshot::Receiver<()>>,
     bytes_left: usize,
-    _place: OwnedSemaphorePermit,
 }
 
 impl BoundedStream {
-    fn new(stream: TcpStream, place: OwnedSemaphorePermit, life: Duration) -> Self {
+    fn new(stream: TcpStream, evicted: oneshot::Receiver<()>, life: Duration) -> Self {
         let end = Box::pin(tokio::time::sleep(life));
-        Self { stream, end, bytes_left: REQUEST_BYTES, _place: place }
+        Self { stream, end, evicted: Some(evicted), bytes_left: REQUEST_BYTES }
     }
 
-    /// Fails once the connection's time is over, and wakes its task then.
+    /// Fails once the connection's time is over or its place is needed, and wakes its task then.
     fn poll_life(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.end.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
-            Poll::Pending => Ok(()),
+        if self.poll_evicted(context) || self.end.as_mut().poll(context).is_ready() {
+            return Err(io::ErrorKind::TimedOut.into());
         }
+        Ok(())
+    }
+
+    fn poll_evicted(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(evicted) = &mut self.evicted else { return false };
+        let Poll::Ready(word) = Pin::new(evicted).poll(context) else { return false };
+        self.evicted = None;
+        word.is_ok()
     }
 }
 
@@ -154,6 +172,22 @@ mod tests {
         let (mut stream, _client) = accepted(Duration::from_millis(20), b"GET /").await;
         let error = stream.read_to_end(&mut Vec::new()).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn the_oldest_connection_makes_room_for_one_too_many() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut bounded = Bounded::new(listener);
+        let (mut clients, mut streams) = (Vec::new(), Vec::new());
+        for _ in 0..=CONNECTIONS {
+            clients.push(TcpStream::connect(address).await.unwrap());
+            streams.push(bounded.accept().await.0);
+        }
+        let error = streams[0].read_to_end(&mut Vec::new()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        clients[1].write_all(b"x").await.unwrap();
+        assert_eq!(streams[1].read_u8().await.unwrap(), b'x', "the others live on");
     }
 
     #[tokio::test]

@@ -189,6 +189,21 @@ async fn a_torn_beat_is_no_beat() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
+async fn who_is_killed_before_its_first_beat_is_not_waited_for() {
+    let (store, clock) = (MemoryStore::new(), TestClock::new());
+    let mut daemon = open(&store, &clock, "daemon").await;
+    daemon.process = Process::this();
+    daemon.process.process_start -= 1;
+    store.queue(Operation::Beat, Fault::NeverArrives);
+    daemon.act("run").await.unwrap();
+    let mut heal = open(&store, &clock, "heal").await;
+    assert_eq!(heal.someone_else_acts().await.unwrap(), None);
+    let why = heal.standing_by_may_take_over().await.unwrap();
+    assert_eq!(why, Some(TakeOver::ProcessDied));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
 async fn a_dead_process_of_this_machine_does_not_act() {
     let (store, clock) = (MemoryStore::new(), TestClock::new());
     let mut daemon = open(&store, &clock, "daemon").await;
