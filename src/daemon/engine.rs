@@ -44,6 +44,8 @@ pub struct Engine {
     pub(super) ledger_trouble: Option<LedgerError>,
     /// One-shot commands only look: their report is about whoever acts.
     looks_only: bool,
+    /// Whether the process that acts by the ledger's word is gone; only those who look ask.
+    writer_is_gone: bool,
     started_at: DateTime<Utc>,
     config: ConfigReport,
     report: watch::Sender<Arc<Report>>,
@@ -129,6 +131,7 @@ impl Engine {
             errand,
             ledger_trouble: None,
             looks_only: false,
+            writer_is_gone: false,
             started_at: now,
             config,
             report,
@@ -237,6 +240,9 @@ impl Engine {
 
     /// One pass over one dataset.
     pub async fn pass(&mut self, name: &str) -> Pass {
+        if self.looks_only {
+            self.writer_is_gone = matches!(self.ledger.someone_else_acts().await, Ok(None));
+        }
         let pass = match self.try_pass(name).await {
             Ok(pass) => {
                 self.ledger_trouble = None;

@@ -13,7 +13,7 @@ use super::event::{
     Asked, ENTRY_VERSION, Entry, Event, HoldStep, HoldWhy, Repeat, Request, ScanRecord, StopWhy,
 };
 use super::process::Process;
-use crate::domain::{Dump, FailureReason, PassOutcome, RunOutcome, Stage};
+use crate::domain::{Dump, FailureReason, PassOutcome, RunOutcome, Stage, Task};
 use crate::platform::{DeadMan, TaskRequest};
 
 /// Passes that are remembered per dataset, for `status`.
@@ -174,6 +174,15 @@ pub struct LoadRecord {
     pub task_arn: Option<String>,
     /// When it was accepted.
     pub submitted_at: Option<DateTime<Utc>>,
+}
+
+impl LoadRecord {
+    /// Whether the task is the one that was asked for; also when its answer could not be kept.
+    #[must_use]
+    pub fn is_of(&self, task: &Task) -> bool {
+        self.task_arn.as_deref() == Some(task.arn.as_str())
+            || task.started_by.as_deref() == Some(self.task.started_by.as_str())
+    }
 }
 
 /// Our stopping of a task.

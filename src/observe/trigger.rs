@@ -72,8 +72,8 @@ async fn our_export(
     run: &Run,
     tasks: &Seen<Vec<Task>>,
 ) -> Option<Seen<Option<Export>>> {
-    let arn = run.load.as_ref().and_then(|load| load.task_arn.as_deref())?;
-    let alive = tasks.known()?.iter().any(|task| task.arn == arn && task.is_alive());
+    let load = run.load.as_ref()?;
+    let alive = tasks.known()?.iter().any(|task| load.is_of(task) && task.is_alive());
     let settings = dataset.export.as_ref().filter(|_| !alive)?;
     let id = settings.snapshot_id.render(run.date);
     let found = platform.export(&id).await;

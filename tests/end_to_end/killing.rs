@@ -86,3 +86,14 @@ async fn a_ledger_in_s3_survives_the_same() {
     stage.assert_healed_once(&gaps);
     assert_eq!(stage.sim.lock().tasks().len(), 1);
 }
+
+#[tokio::test]
+async fn a_process_that_was_killed_does_not_act_in_the_status() {
+    let stage = Stage::set(world()).await;
+    let mut daemon = Daemon::start(&stage).await;
+    let acts = |status: &serde_json::Value| status["daemon"]["acting"].as_bool().unwrap();
+    assert!(acts(&stage.json(&["status"]).await));
+    daemon.child.kill().await.unwrap();
+    let status = stage.json(&["status"]).await;
+    assert!(!acts(&status) && status["daemon"]["writer"].is_null(), "{status}");
+}

@@ -77,6 +77,15 @@ impl Bed {
         });
     }
 
+    /// The same from the moment in which a task exists: its start cannot be written down.
+    pub fn break_ledger_with_the_first_task(&self) {
+        let sim = self.sim.clone();
+        self.store.choose_faults(move |_, operation| {
+            let broken = operation == Operation::Create && !sim.lock().tasks().is_empty();
+            broken.then_some(Fault::Answers(Trouble::Failed))
+        });
+    }
+
     /// The ledger as a process that begins now reads it.
     pub async fn ledger(&self) -> Ledger {
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());

@@ -288,6 +288,19 @@ async fn a_ledger_that_cannot_be_written_does_not_keep_the_rule_disabled() {
 }
 
 #[tokio::test]
+async fn a_task_that_could_not_be_written_down_does_not_hold_the_rule_to_the_limit() {
+    let bed = bed(gap());
+    bed.break_ledger_with_the_first_task();
+    let mut engine = loading(&bed).await;
+    bed.serve_until(&mut engine, noon() + TimeDelta::hours(3)).await;
+    assert!(rule_is(&bed, RuleSetting::Enabled), "{:?}", bed.sim.lock().rule_history());
+    bed.store.heal();
+    assert!(bed.heal().await.is_whole());
+    bed.assert_one_copy("2026-06-15");
+    assert_released(&bed).await;
+}
+
+#[tokio::test]
 async fn a_dataset_that_left_the_configuration_is_still_released() {
     let bed = bed(gap());
     let mut engine = holding(&bed).await;

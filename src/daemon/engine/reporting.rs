@@ -23,7 +23,11 @@ impl Engine {
             .values()
             .map(|dataset| (dataset.name.clone(), self.dataset_report(dataset, now)));
         let looks_only = self.looks_only;
-        let somebody_acts = self.ledger.state().acting.writer.is_some();
+        let mut state = self.ledger.state().clone();
+        if self.writer_is_gone {
+            state.acting.writer = None; // killed, so that it could not say so
+        }
+        let somebody_acts = state.acting.writer.is_some();
         let acting = if looks_only { somebody_acts } else { self.ledger.is_acting() };
         let refusal = self.ledger.refusal().map(LedgerError::in_words);
         let words = match (looks_only, somebody_acts) {
@@ -36,7 +40,7 @@ impl Engine {
             acting,
             not_acting: (!acting).then(|| refusal.unwrap_or_else(|| words.to_owned())),
             next_scan_at: slots::next(&self.settings.schedule, now).map(|slot| slot.at),
-            ledger: Arc::new(self.ledger.state().clone()),
+            ledger: Arc::new(state),
             datasets: datasets.collect(),
             config: self.config.clone(),
         }));

@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 
-use super::{CANCELLED, Progress, is_of, waits};
+use super::{CANCELLED, Progress, waits};
 use crate::domain::{FailureReason, RunOutcome, Seen, Stage, Task, TaskState};
 use crate::ledger::state::LoadRecord;
 use crate::ledger::{HoldWhy, Repeat, StopWhy};
@@ -211,6 +211,6 @@ impl Progress<'_> {
     /// The live run, or a colleague's: a task of the family that is not ours (H1).
     fn foreign_task(&self) -> Option<&Task> {
         let load = self.run.load.as_ref()?;
-        self.seen.watch.tasks.known()?.iter().find(|task| task.is_alive() && !is_of(task, load))
+        self.seen.watch.tasks.known()?.iter().find(|task| task.is_alive() && !load.is_of(task))
     }
 }

@@ -16,7 +16,6 @@ use super::rest::Rest;
 use super::{EndRun, Step};
 use crate::config::DatasetSettings;
 use crate::domain::{Blindness, FailureReason, RunOutcome, Seen, Stage, Task};
-use crate::ledger::state::LoadRecord;
 use crate::ledger::{Repeat, Request, Run, State, StopWhy};
 use crate::observe::{Observation, RunView};
 
@@ -54,12 +53,6 @@ pub(super) fn next(
 
 /// What the end of a run says that an operator asked for.
 const CANCELLED: &str = "an operator cancelled the run";
-
-/// Whether the task is the one that the run asked for.
-fn is_of(task: &Task, load: &LoadRecord) -> bool {
-    load.task_arn.as_deref() == Some(task.arn.as_str())
-        || task.started_by.as_deref() == Some(load.task.started_by.as_str())
-}
 
 fn hours(count: i64) -> std::time::Duration {
     Duration::hours(count).to_std().unwrap_or_default()
@@ -102,7 +95,7 @@ impl Progress<'_> {
     /// Our task among those of the family that are alive.
     fn listed_task(&self) -> Option<&Task> {
         let load = self.run.load.as_ref()?;
-        self.seen.watch.tasks.known()?.iter().find(|task| task.is_alive() && is_of(task, load))
+        self.seen.watch.tasks.known()?.iter().find(|task| task.is_alive() && load.is_of(task))
     }
 
     fn stage_deadline(&self) -> std::time::Duration {
