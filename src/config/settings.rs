@@ -11,7 +11,7 @@ use chrono::{NaiveDate, NaiveTime, Weekday};
 use chrono_tz::Tz;
 use glob::Pattern;
 
-use crate::domain::{DateFormat, DateSpan, Network, TaskFamily};
+use crate::domain::{DateFormat, DateSpan, Network, Stage, TaskFamily};
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -134,6 +134,23 @@ pub struct DatasetSettings {
     pub trigger: Option<TriggerSettings>,
     /// The zone of all local times above (`schedule.timezone`).
     pub timezone: Tz,
+}
+
+impl DatasetSettings {
+    /// How long a stage may take; a stage without a limit of its own has its neighbour's.
+    #[must_use]
+    pub fn stage_deadline(&self, stage: Stage) -> Duration {
+        let load = self.load.deadline;
+        match stage {
+            Stage::Preflight | Stage::StageDump | Stage::Load => load,
+            Stage::Snapshot | Stage::Export => {
+                self.export.as_ref().map_or(load, |export| export.deadline)
+            }
+            Stage::Publish | Stage::Verify => {
+                self.publish.as_ref().map_or(load, |publish| publish.deadline)
+            }
+        }
+    }
 }
 
 /// `[datasets.NAME.calendar]`.

@@ -23,6 +23,6 @@ pub use engine::{Engine, Errand, Pass};
 pub use heal::{HealEnd, Healed, heal};
 pub use release::{Released, release};
 pub use report::{
-    ConfigReport, DatasetReport, Finding, Happening, NoRecorder, Recorder, Report, Verdict,
+    ConfigReport, DatasetReport, Finding, Happening, Names, NoRecorder, Recorder, Report, Verdict,
 };
 pub use serve::{Reload, serve, take_up};

@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::config::Mode;
 use crate::domain::{FailureReason, PassOutcome, RunOutcome, Stage, TriggerState};
 use crate::ledger::State;
-use crate::plan::{Candidate, Census, Rest};
+use crate::plan::{Candidate, Census, Newest, Rest};
 
 /// The state of everything after the last pass.
 #[derive(Clone, Debug)]
@@ -75,6 +76,25 @@ pub struct DatasetReport {
     pub paused_until: Option<DateTime<Utc>>,
     /// Whether `stop_after` stopped it.
     pub stopped: bool,
+    /// The newest date that is due, and what became of it.
+    pub newest: Option<Newest>,
+    /// A live dump landed and fired nothing: until when its live run can still be started.
+    pub rescue_until: Option<DateTime<Utc>>,
+    /// How long each stage may take.
+    pub stage_deadlines: BTreeMap<Stage, Duration>,
+    /// What an operator's commands have to name.
+    pub names: Names,
+}
+
+/// What an operator's commands have to name, from the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// The trigger's rule; empty without a trigger.
+    pub rule: String,
+    /// Its bus.
+    pub event_bus: String,
+    /// Where the dumps land, as a URL.
+    pub landing: String,
 }
 
 /// One finding of `check`.

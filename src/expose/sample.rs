@@ -7,14 +7,14 @@ use std::time::Duration;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use crate::config::{Arrival, HoldPolicy, Mode, TriggerSettings};
-use crate::daemon::{ConfigReport, DatasetReport, Report};
+use crate::daemon::{ConfigReport, DatasetReport, Names, Report};
 use crate::domain::{
     DateStatus, Dump, FailureReason, Flag, Network, PassOutcome, RunOutcome, Stage, TableId,
     TriggerState,
 };
 use crate::ledger::state::{Acting, LoadRecord, PassRecord, RunEnd, StageRecord};
 use crate::ledger::{Asked, DatasetState, Hold, HoldStep, HoldWhy, Repeat, Run, State};
-use crate::plan::{Candidate, Census, DateVerdict, Gap, Plan, Rest};
+use crate::plan::{Candidate, Census, DateVerdict, Gap, Newest, Plan, Rest};
 use crate::platform::TaskRequest;
 
 pub(super) const NAME: &str = "liberator";
@@ -430,6 +430,19 @@ pub(super) fn report() -> Report {
         stage_percent: Some(42),
         paused_until: None,
         stopped: false,
+        newest: Some(Newest {
+            date: date("2026-03-14"),
+            ready_by: at("2026-03-15T06:00:00Z"),
+            arrived: true,
+            whole: true,
+        }),
+        rescue_until: None,
+        stage_deadlines: Stage::ALL.map(|stage| (stage, Duration::from_hours(4))).into(),
+        names: Names {
+            rule: "liberator-to-rds-snapshot-event".to_owned(),
+            event_bus: "default".to_owned(),
+            landing: "s3://dataplatform-prod-liberator-data-storage/parking/".to_owned(),
+        },
     };
     Report {
         started_at: at("2026-03-10T03:00:00Z"),
@@ -457,6 +470,7 @@ pub(super) fn first_report() -> Report {
         dataset.latest_dump = None;
         dataset.next_arrival_at = None;
         dataset.stage_percent = None;
+        dataset.newest = None;
     }
     report
 }

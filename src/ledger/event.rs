@@ -67,6 +67,8 @@ pub enum ScanCause {
     StartUp,
     /// Somebody asked.
     Request,
+    /// The newest date should have been whole by now, and was not at the last look.
+    ReadyBy,
 }
 
 /// What a scan found, as far as later scans and people need it.

@@ -12,6 +12,10 @@ use crate::domain::{Blindness, Dump, Export, Rule, RuleState, Seen, Snapshot, Ta
 use crate::ledger::{Hold, HoldStep, HoldWhy, Run, State};
 use crate::platform::{DeadMan, Platform, TaskFamily, World};
 
+/// While others have the rule disabled, what landed is looked for so far back: a dump of last
+/// night must not be awaited any more.
+const LANDED_SINCE_HOURS: i64 = 2;
+
 /// What a hold of the rule needs to know; `None` where it was not looked at.
 #[derive(Clone, Debug, Default)]
 pub struct TriggerView {
@@ -21,6 +25,7 @@ pub struct TriggerView {
     /// the hold's work is done, whatever else of the run cannot be seen.
     pub our_export: Option<Seen<Option<Export>>>,
     /// Once the rule is enabled again: the dumps of the days of the hold, newest version each.
+    /// While others have it disabled: today's, which fires nothing (H14).
     pub landed: Option<Seen<Vec<(NaiveDate, Dump)>>>,
     /// With them: tasks of the rule's own, recently stopped ones too.
     pub live_tasks: Option<Seen<Vec<Task>>>,
@@ -51,6 +56,10 @@ pub(super) async fn look(
     let settle = dataset.trigger.as_ref().map_or(std::time::Duration::ZERO, |it| it.settle);
     if let Some(began) = hold.and_then(|hold| sweeps_since(hold, settle, now)) {
         view.landed = Some(seen(landed(platform, dataset, began, now).await));
+    }
+    if hold.is_none() && is_disabled(rule) {
+        let since = now - Duration::hours(LANDED_SINCE_HOURS);
+        view.landed = Some(seen(landed(platform, dataset, since, now).await));
     }
     if view.landed.is_some() || swept {
         view.live_tasks = Some(seen(live_tasks(platform, dataset).await));
@@ -101,14 +110,19 @@ async fn dead_man(
     if let Some(hold) = hold {
         return dead_man_of(platform, hold).await;
     }
-    let disabled = |rule: &&Rule| rule.state == RuleState::Disabled;
-    rule.and_then(Seen::known).filter(disabled)?;
+    if !is_disabled(rule) {
+        return None;
+    }
     match dataset.trigger.as_ref()?.dead_man.as_ref()? {
         DeadManSettings::Accepted => None,
         DeadManSettings::Schedule { group, .. } => {
             Some(switch(platform, group, &DeadMan::name_for(&dataset.name)).await)
         }
     }
+}
+
+fn is_disabled(rule: Option<&Seen<Rule>>) -> bool {
+    rule.and_then(Seen::known).is_some_and(|rule| rule.state == RuleState::Disabled)
 }
 
 async fn dead_man_of(platform: &dyn Platform, hold: &Hold) -> Option<Seen<Option<DeadMan>>> {

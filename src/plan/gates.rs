@@ -276,9 +276,23 @@ fn closed_by_arrival(
 /// made way for when it comes.
 const ARRIVES_LATE_HOURS: i64 = 2;
 
+/// The live dump whose usual time has come and that the last scan did not know, while it may
+/// still be waited for.
+pub(super) fn overdue_arrival(
+    landing: &LandingView,
+    dataset: &DatasetSettings,
+    now: DateTime<Utc>,
+) -> Option<(NaiveDate, DateTime<Utc>)> {
+    let late = Duration::hours(ARRIVES_LATE_HOURS);
+    let overdue = |(date, at): &(NaiveDate, DateTime<Utc>)| {
+        *at <= now && now < *at + late && !landing.dumps.contains_key(date)
+    };
+    arrivals(landing, dataset, now)?.into_iter().find(overdue)
+}
+
 /// When the next live dump is expected; `None` when that is not considered or not known.
 #[must_use]
-pub fn next_arrival(
+pub(super) fn next_arrival(
     landing: &LandingView,
     dataset: &DatasetSettings,
     now: DateTime<Utc>,

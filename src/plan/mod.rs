@@ -21,6 +21,7 @@ mod expected;
 mod gates;
 mod hold;
 mod lag;
+mod live;
 mod progress;
 mod queue;
 mod rest;
@@ -36,9 +37,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 pub use calendar::{local, local_instant};
 pub use census::{Census, DateVerdict, Gap};
 pub use expected::{RETIRED_AFTER_DATES, expected_tables};
-pub use gates::next_arrival;
 pub(crate) use gates::odd_target;
 pub use hold::{HoldPlan, tend};
+pub use live::{Newest, awaited, newest, rescue_until};
 pub use rest::Rest;
 pub use sweep::Swept;
 

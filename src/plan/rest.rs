@@ -117,6 +117,30 @@ pub enum Rest {
 }
 
 impl Rest {
+    /// Every label, for metrics.
+    pub const LABELS: [&'static str; 20] = [
+        "nothing_to_do",
+        "blind",
+        "observing",
+        "paused",
+        "stopped",
+        "frozen",
+        "outside_hours",
+        "night_spent",
+        "backing_off",
+        "disabled_by_other",
+        "odd_trigger",
+        "live_task",
+        "unsettled_snapshot",
+        "export_running",
+        "workflow_running",
+        "live_dump_due",
+        "holding",
+        "hold_refused",
+        "other_dataset",
+        "in_progress",
+    ];
+
     /// A short name for JSON and logs.
     #[must_use]
     pub fn label(&self) -> &'static str {
@@ -263,5 +287,19 @@ impl fmt::Display for Rest {
                 write!(f, "run {run}, stage {}: {detail}", stage.label())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_labels_is_whole() {
+        let source = include_str!("rest.rs");
+        let begins = source.find("pub fn label").unwrap();
+        let ends = begins + source[begins..].find("/// The outcome").unwrap();
+        let labels: Vec<&str> = source[begins..ends].split('"').skip(1).step_by(2).collect();
+        assert_eq!(labels, Rest::LABELS);
     }
 }

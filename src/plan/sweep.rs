@@ -102,7 +102,7 @@ fn is_ours(hold: &Hold, dump: &Dump) -> bool {
 
 /// Whether a live run began since: a task of the rule's or another live one, or, when tasks may
 /// be forgotten already, the snapshot that it left.
-fn has_run_since(
+pub(super) fn has_run_since(
     since: DateTime<Utc>,
     tasks: &[Task],
     watch: &Watch,

@@ -1,14 +1,16 @@
 //! Reporting: the state after a pass, for metrics, HTTP and the progress display.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::super::report::{DatasetReport, Report};
+use super::super::report::{DatasetReport, Names, Report};
 use super::super::slots;
 use super::Engine;
 use crate::config::DatasetSettings;
-use crate::domain::Seen;
+use crate::domain::{Seen, Stage};
 use crate::ledger::LedgerError;
 use crate::observe::Watch;
 use crate::plan;
@@ -52,15 +54,23 @@ impl Engine {
         let state = self.ledger.state().datasets.get(&dataset.name);
         let scan = memory.and_then(|memory| memory.scan.as_ref()).and_then(Seen::known);
         let failures = state.map_or(0, |state| state.failures_in_row);
+        let census = view.and_then(|view| view.census.clone());
+        let watch = view.map(|view| &view.watch);
         DatasetReport {
             mode: dataset.mode,
             lag_objective_dates: dataset.window.lag_objective_dates,
-            census: view.and_then(|view| view.census.clone()),
+            newest: census.as_deref().and_then(|census| plan::newest(census, dataset)),
+            rescue_until: watch
+                .and_then(|watch| plan::rescue_until(self.ledger.state(), watch, dataset, now)),
+            stage_deadlines: deadlines(dataset),
+            names: names(dataset),
+            census,
             queue: view.map(|view| view.plan.queue.clone()).unwrap_or_default(),
             rest: view.and_then(|view| view.plan.step.as_ref().err().cloned()),
-            trigger: self.trigger_state(dataset, view.map(|view| &view.watch)),
+            trigger: self.trigger_state(dataset, watch),
             trigger_disabled_since: memory.and_then(|memory| memory.disabled_since),
-            next_arrival_at: scan.and_then(|scan| plan::next_arrival(&scan.landing, dataset, now)),
+            next_arrival_at: scan
+                .and_then(|scan| plan::awaited(&scan.landing, watch, dataset, now)),
             latest_dump: scan.and_then(|scan| scan.landing.dumps.keys().next_back().copied()),
             last_pass: view.map(|view| view.last_pass.clone()),
             last_scan_at: state.and_then(|state| state.last_scan.as_ref()).map(|(at, _)| *at),
@@ -68,6 +78,20 @@ impl Engine {
             paused_until: state.and_then(|state| state.paused_until).filter(|until| *until > now),
             stopped: failures >= dataset.backfill.stop_after,
         }
+    }
+}
+
+fn deadlines(dataset: &DatasetSettings) -> BTreeMap<Stage, Duration> {
+    Stage::ALL.into_iter().map(|stage| (stage, dataset.stage_deadline(stage))).collect()
+}
+
+fn names(dataset: &DatasetSettings) -> Names {
+    let trigger = dataset.trigger.as_ref();
+    let landing = &dataset.landing;
+    Names {
+        rule: trigger.map(|trigger| trigger.rule.clone()).unwrap_or_default(),
+        event_bus: trigger.map(|trigger| trigger.event_bus.clone()).unwrap_or_default(),
+        landing: format!("s3://{}/{}", landing.bucket, landing.prefix),
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 use super::super::report::Happening;
 use super::super::slots;
-use super::{Engine, SCAN_RETRY_MINUTES};
+use super::{DatasetMemory, Engine, SCAN_RETRY_MINUTES};
 use crate::act::seconds_between;
 use crate::config::DatasetSettings;
 use crate::domain::{Blindness, DateStatus, ErrorClass, Seen, Stage};
@@ -45,6 +45,9 @@ impl Engine {
             (Some(_), _) if resting => return Ok(false),
             (Some(_), Some(_)) => ScanCause::Slot,
             (None | Some(Seen::Blind(_)), _) => ScanCause::StartUp,
+            (Some(Seen::Known(scan)), None) if memory.is_late(dataset, scan.at, now) => {
+                ScanCause::ReadyBy
+            }
             (Some(Seen::Known(_)), None) => return Ok(false),
         };
         self.scan(dataset, cause, due).await?;
@@ -184,6 +187,20 @@ impl Engine {
                 class: ErrorClass::Conflict,
             }])
         })
+    }
+}
+
+impl DatasetMemory {
+    /// Whether the newest date should be whole by now, and is to be looked at again.
+    fn is_late(
+        &self,
+        dataset: &DatasetSettings,
+        scanned_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> bool {
+        let census = self.view.as_ref().and_then(|view| view.census.as_deref());
+        let newest = census.and_then(|census| plan::newest(census, dataset));
+        newest.is_some_and(|newest| newest.is_looked_at_again(scanned_at, now))
     }
 }
 

@@ -13,6 +13,7 @@ mod counted;
 mod failures;
 mod shown;
 
+use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, TextEncoder};
 
 use self::counted::Counted;
@@ -55,11 +56,16 @@ impl Metrics {
     /// # Errors
     /// Encoding failed.
     pub fn render(&self, report: &Report) -> prometheus::Result<String> {
+        TextEncoder::new().encode_to_string(&self.families(report)?)
+    }
+
+    /// Everything by name, the gauges as the report has them.
+    fn families(&self, report: &Report) -> prometheus::Result<Vec<MetricFamily>> {
         self.counted.keep_only(&report.datasets);
         let mut families = self.counted.gather();
         families.extend(shown::show(report)?.gather());
         families.sort_by(|a, b| a.name().cmp(b.name()));
-        TextEncoder::new().encode_to_string(&families)
+        Ok(families)
     }
 
     /// The content type of [`Self::render`], with the format's version.
@@ -87,5 +93,7 @@ impl CallObserver for Metrics {
     }
 }
 
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod tests;

@@ -8,10 +8,10 @@ use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use super::{PREFIX, REVISION, VERSION};
 use crate::config::Mode;
-use crate::daemon::{DatasetReport, Report};
+use crate::daemon::{DatasetReport, Names, Report};
 use crate::domain::{DateStatus, Flag, RunOutcome, Stage, TriggerState};
-use crate::ledger::{DatasetState, Run};
-use crate::plan::Census;
+use crate::ledger::{DatasetState, Hold, Run};
+use crate::plan::{Census, Newest, Rest};
 
 /// What every date's metric means by its instant.
 macro_rules! end_of_day {
@@ -62,7 +62,7 @@ const OF_THE_PROCESS: [Whole; 6] = [
     ),
 ];
 
-const OF_A_DATASET: [Single; 19] = [
+const OF_A_DATASET: [Single; 25] = [
     (
         "whole_through_timestamp_seconds",
         end_of_day!("The last date up to which every expected date is available or waived"),
@@ -89,9 +89,29 @@ const OF_A_DATASET: [Single; 19] = [
         |view| i64::from(view.dataset.lag_objective_dates),
     ),
     (
+        "latest_due_ready_by_timestamp_seconds",
+        "When the newest due date's data should be whole; 0 when no date is due.",
+        |view| view.of_newest(|newest| seconds(newest.ready_by)),
+    ),
+    (
+        "latest_due_dump_arrived",
+        "1 when the newest due date's dump is there, 0 when it is not, or no date is due.",
+        |view| view.of_newest(|newest| i64::from(newest.arrived)),
+    ),
+    (
+        "latest_due_whole",
+        "1 when the newest due date's data is there or waived, 0 when it is not, or no date is due.",
+        |view| view.of_newest(|newest| i64::from(newest.whole)),
+    ),
+    (
         "next_arrival_timestamp_seconds",
-        "When the next live dump is expected; 0 when that is not known.",
+        "When the live dump that is awaited is expected, up to two hours ago while the rule is disabled; 0 when that is not known.",
         |view| maybe_seconds(view.dataset.next_arrival_at),
+    ),
+    (
+        "live_dump_rescue_deadline_timestamp_seconds",
+        "A live dump landed and fired nothing: until when its live run can still be started; 0 for none.",
+        |view| maybe_seconds(view.dataset.rescue_until),
     ),
     ("queue_depth", "Dates that can be healed and wait for their run.", |view| {
         count(view.dataset.queue.len())
@@ -102,6 +122,11 @@ const OF_A_DATASET: [Single; 19] = [
         |view| maybe_seconds(view.oldest_enqueued()),
     ),
     ("run_active", "1 while a run is in progress.", |view| i64::from(view.active_run().is_some())),
+    (
+        "run_stage_since_timestamp_seconds",
+        "Since when the run in progress is in its stage; 0 when none is.",
+        |view| maybe_seconds(view.active_run().map(|run| run.stage_since)),
+    ),
     ("run_last_start_timestamp_seconds", "When a run last began; 0 for never.", |view| {
         maybe_seconds(view.runs().next_back().map(|run| run.started_at))
     }),
@@ -118,11 +143,12 @@ const OF_A_DATASET: [Single; 19] = [
     (
         "trigger_held_since_timestamp_seconds",
         "Since when we hold the trigger; 0 when we do not.",
-        |view| {
-            let hold = view.report.ledger.hold_of(view.name);
-            // A hold outlives the release until its sweep: the rule is enabled by then.
-            maybe_seconds(hold.filter(|hold| hold.keeps_rule_disabled()).map(|hold| hold.begun_at))
-        },
+        |view| maybe_seconds(view.hold().map(|hold| hold.begun_at)),
+    ),
+    (
+        "trigger_held_until_timestamp_seconds",
+        "When our hold of the trigger ends at the latest; 0 when we do not hold it.",
+        |view| maybe_seconds(view.hold().map(|hold| hold.until)),
     ),
     (
         "trigger_disabled_since_timestamp_seconds",
@@ -144,7 +170,7 @@ const OF_A_DATASET: [Single; 19] = [
     ),
 ];
 
-const ONE_OF_SEVERAL: [Several; 5] = [
+const ONE_OF_SEVERAL: [Several; 7] = [
     ("dates", "Dates of the window by status; they sum to the window.", "status", |view| {
         view.dates_by_status()
     }),
@@ -154,6 +180,20 @@ const ONE_OF_SEVERAL: [Several; 5] = [
     ("run_stage", "1 for the stage that the run in progress is in.", "stage", |view| {
         let current = view.active_run().map(|run| run.stage);
         Stage::ALL.map(|stage| (stage.label(), i64::from(current == Some(stage)))).to_vec()
+    }),
+    (
+        "stage_deadline_seconds",
+        "How long a stage of a run may take, by the configuration.",
+        "stage",
+        |view| {
+            let deadlines = &view.dataset.stage_deadlines;
+            let of = |stage| deadlines.get(&stage).map_or(0, |limit| whole(limit.as_secs()));
+            Stage::ALL.map(|stage| (stage.label(), of(stage))).to_vec()
+        },
+    ),
+    ("resting", "1 for the reason for which nothing is being started.", "reason", |view| {
+        let current = view.dataset.rest.as_ref().map(Rest::label);
+        Rest::LABELS.map(|label| (label, i64::from(current == Some(label)))).to_vec()
     }),
     ("trigger_state", "1 for the state of the trigger rule.", "state", |view| {
         let current = view.dataset.trigger;
@@ -187,6 +227,7 @@ pub(super) fn show(report: &Report) -> prometheus::Result<Registry> {
     let build =
         gauge(&registry, "build_info", "1; which gapmend this is.", &["version", "revision"])?;
     build.with_label_values(&[VERSION, REVISION]).set(1);
+    show_names(&registry, &views)?;
     for (name, help, read) in OF_THE_PROCESS {
         gauge(&registry, name, help, &[])?.with_label_values::<&str>(&[]).set(read(report));
     }
@@ -215,6 +256,17 @@ pub(super) fn show(report: &Report) -> prometheus::Result<Registry> {
     Ok(registry)
 }
 
+/// Names for the texts of alerts, joined to other series by `dataset`.
+fn show_names(registry: &Registry, views: &[View<'_>]) -> prometheus::Result<()> {
+    let help = "1; what the commands of an operator have to name.";
+    let info = gauge(registry, "dataset_info", help, &["dataset", "rule", "event_bus", "landing"])?;
+    for view in views {
+        let Names { rule, event_bus, landing } = &view.dataset.names;
+        info.with_label_values(&[view.name, rule, event_bus, landing]).set(1);
+    }
+    Ok(())
+}
+
 fn gauge(
     registry: &Registry,
     name: &str,
@@ -238,6 +290,16 @@ impl<'a> View<'a> {
 
     fn active_run(&self) -> Option<&'a Run> {
         self.report.ledger.active_run().filter(|run| run.dataset == self.name)
+    }
+
+    /// The hold that keeps the rule disabled. It outlives the release until its sweep; the rule
+    /// is enabled by then.
+    fn hold(&self) -> Option<&'a Hold> {
+        self.report.ledger.hold_of(self.name).filter(|hold| hold.keeps_rule_disabled())
+    }
+
+    fn of_newest(&self, read: fn(&Newest) -> i64) -> i64 {
+        self.dataset.newest.as_ref().map_or(0, read)
     }
 
     fn last_end(&self, counts: fn(RunOutcome) -> bool) -> Option<DateTime<Utc>> {

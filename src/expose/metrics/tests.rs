@@ -21,7 +21,10 @@ const CONTRACT: &str = "whole_through_timestamp_seconds latest_available_timesta
     schedule_missed_slots_total loop_last_tick_timestamp_seconds aws_requests_total
     aws_request_duration_seconds build_info dataset_mode paused_until_timestamp_seconds
     backfill_stopped acting ledger_entries ledger_errors_total config_last_reload_successful
-    config_last_reload_success_timestamp_seconds";
+    config_last_reload_success_timestamp_seconds dataset_info stage_deadline_seconds resting
+    run_stage_since_timestamp_seconds trigger_held_until_timestamp_seconds
+    latest_due_ready_by_timestamp_seconds latest_due_dump_arrived latest_due_whole
+    live_dump_rescue_deadline_timestamp_seconds";
 
 fn rendered(report: &Report) -> String {
     Metrics::new([sample::NAME]).unwrap().render(report).unwrap()
@@ -154,6 +157,11 @@ fn the_view_says_what_the_report_says() {
     is("trigger_state{dataset=\"liberator\",state=\"held\"}", 1.0);
     is("trigger_state{dataset=\"liberator\",state=\"enabled\"}", 0.0);
     is("dataset_mode{dataset=\"liberator\",mode=\"auto\"}", 1.0);
+    is("resting{dataset=\"liberator\",reason=\"in_progress\"}", 1.0);
+    is("resting{dataset=\"liberator\",reason=\"paused\"}", 0.0);
+    is("stage_deadline_seconds{dataset=\"liberator\",stage=\"load\"}", 14_400.0);
+    is("latest_due_whole{dataset=\"liberator\"}", 1.0);
+    is("live_dump_rescue_deadline_timestamp_seconds{dataset=\"liberator\"}", 0.0);
     is("queue_depth{dataset=\"liberator\"}", 2.0);
     is("overlapping_loads_total{dataset=\"liberator\"}", 1.0);
     is("ledger_entries", 42.0);
@@ -164,6 +172,9 @@ fn the_view_says_what_the_report_says() {
         ("run_last_completion_timestamp_seconds", "2026-03-14T09:32:00Z"),
         ("run_last_success_timestamp_seconds", "2026-03-14T09:32:00Z"),
         ("trigger_held_since_timestamp_seconds", "2026-03-15T06:20:00Z"),
+        ("trigger_held_until_timestamp_seconds", "2026-03-15T07:50:00Z"),
+        ("run_stage_since_timestamp_seconds", "2026-03-15T06:08:00Z"),
+        ("latest_due_ready_by_timestamp_seconds", "2026-03-15T06:00:00Z"),
     ];
     for (name, instant) in instants {
         let expected = sample::at(instant).timestamp();

@@ -82,7 +82,8 @@ impl Progress<'_> {
         {
             return self.load_running(task);
         }
-        let patience = self.stage_deadline().saturating_add(hours(UNSEEN_AT_MOST_HOURS));
+        let patience =
+            self.dataset.stage_deadline(self.run.stage).saturating_add(hours(UNSEEN_AT_MOST_HOURS));
         if self.stage_took_longer_than(patience) {
             let detail = format!(
                 "it could not be seen until {UNSEEN_AT_MOST_HOURS} hours after its deadline"
@@ -96,19 +97,6 @@ impl Progress<'_> {
     fn listed_task(&self) -> Option<&Task> {
         let load = self.run.load.as_ref()?;
         self.seen.watch.tasks.known()?.iter().find(|task| task.is_alive() && load.is_of(task))
-    }
-
-    fn stage_deadline(&self) -> std::time::Duration {
-        let load = self.dataset.load.deadline;
-        match self.run.stage {
-            Stage::Preflight | Stage::StageDump | Stage::Load => load,
-            Stage::Snapshot | Stage::Export => {
-                self.dataset.export.as_ref().map_or(load, |export| export.deadline)
-            }
-            Stage::Publish | Stage::Verify => {
-                self.dataset.publish.as_ref().map_or(load, |publish| publish.deadline)
-            }
-        }
     }
 
     // ---- the steps that every stage takes ---------------------------------------------
