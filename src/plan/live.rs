@@ -28,13 +28,13 @@ pub struct Newest {
 const LATE_LOOK_MINUTES: i64 = 30;
 
 impl Newest {
-    /// Whether a scan of that time is too old to say that the date is late: its dump is there,
-    /// its time is over, and its live run may have come through since.
+    /// Whether a scan of that time is too old to say that the date is late: its time is over,
+    /// and its dump or its live run may have come through since.
     #[must_use]
     pub fn is_looked_at_again(&self, scanned_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         let late_at_scan = scanned_at - self.ready_by;
         let rest = late_at_scan.max(Duration::minutes(LATE_LOOK_MINUTES));
-        let is_late = self.arrived && !self.whole && now >= self.ready_by;
+        let is_late = !self.whole && now >= self.ready_by;
         is_late && (late_at_scan < Duration::zero() || now - scanned_at >= rest)
     }
 }
@@ -130,9 +130,7 @@ mod tests {
         for (scanned, now, again) in cases {
             assert_eq!(late.is_looked_at_again(at(scanned), at(now)), again, "{scanned} {now}");
         }
-        let (whole, absent) = (Newest { whole: true, ..late }, Newest { arrived: false, ..late });
-        for settled in [whole, absent] {
-            assert!(!settled.is_looked_at_again(at("04:00"), at("09:00")));
-        }
+        let whole = Newest { whole: true, ..late };
+        assert!(!whole.is_looked_at_again(at("04:00"), at("09:00")));
     }
 }

@@ -9,4 +9,5 @@
 
 mod bed;
 mod healing;
+mod telling;
 mod trigger;
