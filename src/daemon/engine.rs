@@ -243,6 +243,7 @@ impl Engine {
         if self.looks_only {
             self.writer_is_gone = matches!(self.ledger.someone_else_acts().await, Ok(None));
         }
+        let before = self.active_run_of(name).cloned();
         let pass = match self.try_pass(name).await {
             Ok(pass) => {
                 self.ledger_trouble = None;
@@ -250,14 +251,18 @@ impl Engine {
             }
             Err(error) => self.ledger_failed(error),
         };
-        self.log_pass(name, &pass);
+        self.log_pass(name, &pass, before.as_ref());
         self.publish_report();
         pass
     }
 
     /// One line for each decision; a pass that says the same again is only for the curious.
-    fn log_pass(&self, name: &str, pass: &Pass) {
-        let run = self.active_run_of(name);
+    /// It names the run in progress, or the one that ended with this pass.
+    fn log_pass(&self, name: &str, pass: &Pass, before: Option<&Run>) {
+        let run = self.active_run_of(name).or_else(|| {
+            let ended = self.ledger.state().runs.last();
+            ended.filter(|last| before.is_some_and(|before| before.id == last.id))
+        });
         let view = self.datasets.get(name).and_then(|memory| memory.view.as_ref());
         let news = view.is_none_or(|view| view.logged != (pass.outcome, pass.detail.clone()));
         macro_rules! line {
@@ -267,6 +272,8 @@ impl Engine {
                     outcome = pass.outcome.label(),
                     rest = pass.rest.as_ref().map(Rest::label),
                     run = run.map(|run| run.id.as_str()),
+                    date = run.map(|run| tracing::field::display(run.date)),
+                    attempt = run.map(|run| run.attempt),
                     stage = run.map(|run| run.stage.label()),
                     "{}",
                     pass.detail

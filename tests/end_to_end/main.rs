@@ -16,6 +16,7 @@ mod healing;
 #[path = "../support/iam.rs"]
 mod iam;
 mod killing;
+mod logging;
 mod looking;
 mod serving;
 mod stage;

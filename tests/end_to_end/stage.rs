@@ -18,6 +18,9 @@ use crate::iam::BLOCKS;
 /// The Liberator configuration of the repository; `conf.d` beside it makes it quick.
 const LIBERATOR: &str = include_str!("../../config/liberator.toml");
 
+/// What no log, page or answer may ever tell.
+pub(crate) const SECRETS: [&str; 2] = ["kept-to-ourselves", "a-token-for-a-while"];
+
 /// How much shorter than in the demo everything is: an ingestion takes about two seconds.
 pub(crate) const SPEED: f64 = 0.2;
 
@@ -138,7 +141,8 @@ trigger = {{ arrival = "none", hold = "never" }}
         command
             .env_clear()
             .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_SECRET_ACCESS_KEY", SECRETS[0])
+            .env("AWS_SESSION_TOKEN", SECRETS[1])
             .env("AWS_CONFIG_FILE", self.path("no-profile"))
             .env("AWS_SHARED_CREDENTIALS_FILE", self.path("no-credentials"))
             .env("AWS_EC2_METADATA_DISABLED", "true")

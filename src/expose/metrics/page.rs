@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use prometheus::proto::{MetricFamily, MetricType};
+use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 use super::{Metrics, PREFIX};
 use crate::expose::sample;
@@ -81,7 +81,7 @@ fn unit(family: &MetricFamily) -> &'static str {
 /// `status` of `available, waived`: each label, and its values where they are a closed list.
 fn labels(family: &MetricFamily) -> Vec<String> {
     let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for pair in family.get_metric().iter().flat_map(|metric| metric.get_label()) {
+    for pair in family.get_metric().iter().flat_map(Metric::get_label) {
         values.entry(pair.name()).or_default().insert(pair.value());
     }
     let describe = |(name, values): (&str, BTreeSet<&str>)| {
