@@ -175,12 +175,18 @@ async fn follow(
     let state = ledger.state();
     let runs = state.runs.iter();
     let runs = runs.filter(|run| names.contains(&run.dataset) && run.started_at >= began);
-    let rests = names.iter().map(|name| HealEnd {
-        dataset: name.clone(),
-        rest: Rest::NothingToDo,
-        left: not_healed(state, name, request, began),
-    });
+    let rests = names.iter().map(|name| followed(state, name, request, began));
     Ok(Healed { runs: runs.cloned().collect(), rests: rests.collect(), interrupted })
+}
+
+/// How it ended for a dataset, by what the acting process wrote.
+fn followed(state: &State, name: &str, request: &Request, began: DateTime<Utc>) -> HealEnd {
+    let left = not_healed(state, name, request, began);
+    let by_name = matches!(request, Request::Heal { dates, .. } if !dates.is_empty());
+    let last = state.datasets.get(name).and_then(|dataset| dataset.passes.last());
+    let skipped = last.filter(|pass| pass.at >= began && pass.outcome == PassOutcome::Skipped);
+    let told = skipped.filter(|_| !by_name || !left.is_empty()).map(|pass| pass.detail.clone());
+    HealEnd { dataset: name.to_owned(), rest: Rest::NothingToDo, told, left }
 }
 
 /// Whether the acting process has taken the request up and is done with it.
@@ -260,7 +266,8 @@ async fn finish(
 }
 
 fn ending(end: &HealEnd) -> String {
-    let mut lines = vec![format!("{}: {}", end.dataset, end.rest)];
+    let why = end.told.clone().unwrap_or_else(|| end.rest.to_string());
+    let mut lines = vec![format!("{}: {why}", end.dataset)];
     for (date, status, reason) in end.left.iter().take(LEFT_SHOWN_AT_MOST) {
         lines.push(format!("  {date} is {}: {reason}", status.label().replace('_', " ")));
     }

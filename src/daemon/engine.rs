@@ -42,6 +42,8 @@ pub struct Engine {
     pub(super) errand: Errand,
     /// Why the last pass could not use the ledger.
     pub(super) ledger_trouble: Option<LedgerError>,
+    /// What others had written when the pass began: what comes later was not considered in it.
+    heard: u64,
     /// One-shot commands only look: their report is about whoever acts.
     looks_only: bool,
     /// Whether the process that acts by the ledger's word is gone; only those who look ask.
@@ -84,6 +86,8 @@ struct View {
     wake_at: DateTime<Utc>,
     /// The ledger's last entry when it ended.
     seq: u64,
+    /// What others had written when it began.
+    heard: u64,
 }
 
 /// How a pass ended.
@@ -130,6 +134,7 @@ impl Engine {
             datasets: BTreeMap::new(),
             errand,
             ledger_trouble: None,
+            heard: 0,
             looks_only: false,
             writer_is_gone: false,
             started_at: now,
@@ -228,7 +233,8 @@ impl Engine {
         let now = self.world.now();
         let state = self.ledger.state();
         let view = self.datasets.get(name).and_then(|memory| memory.view.as_ref());
-        let Some(view) = view.filter(|view| view.seq == state.seq) else { return now };
+        let is_current = |view: &&View| (view.seq, view.heard) == (state.seq, self.ledger.heard());
+        let Some(view) = view.filter(is_current) else { return now };
         let last_slot = state.datasets.get(name).and_then(|dataset| dataset.last_slot);
         let (last_pass_at, ..) = view.last_pass;
         let due = slots::due(&self.settings.schedule, last_slot, now);
@@ -289,6 +295,7 @@ impl Engine {
 
     async fn try_pass(&mut self, name: &str) -> Result<Pass, LedgerError> {
         let read = self.ledger.refresh().await;
+        self.heard = self.ledger.heard();
         let Some(dataset) = self.settings.datasets.get(name).cloned() else {
             return self.tend_orphan(name).await;
         };
@@ -440,6 +447,7 @@ impl Engine {
         memory.view = Some(View {
             wake_at: pass.wake_at,
             seq: self.ledger.state().seq,
+            heard: self.heard,
             logged: before.unwrap_or((PassOutcome::Waiting, String::new())),
             census: plan.census.clone().map(Arc::new),
             plan,

@@ -36,6 +36,8 @@ pub struct HealEnd {
     pub dataset: String,
     /// Why nothing more is started.
     pub rest: Rest,
+    /// What keeps the process that acts from going on, in its words, when it is another one.
+    pub told: Option<String>,
     /// Dates that are still healable, or were asked for and are not available, and why.
     pub left: Vec<(NaiveDate, DateStatus, String)>,
 }
@@ -53,9 +55,13 @@ impl Healed {
             let outcome = run.end.as_ref().map(|end| end.outcome);
             !later && !matches!(outcome, Some(RunOutcome::Succeeded | RunOutcome::Void))
         });
-        !self.interrupted
-            && !last_went_wrong
-            && self.rests.iter().all(|end| end.rest == Rest::NothingToDo && end.left.is_empty())
+        !self.interrupted && !last_went_wrong && self.rests.iter().all(HealEnd::is_done)
+    }
+}
+
+impl HealEnd {
+    fn is_done(&self) -> bool {
+        self.rest == Rest::NothingToDo && self.told.is_none() && self.left.is_empty()
     }
 }
 
@@ -84,7 +90,12 @@ pub async fn heal(
     let runs = engine.ledger.state().runs.iter().skip(first_run).cloned().collect();
     let rests = rests
         .into_iter()
-        .map(|(dataset, rest)| HealEnd { left: left_over(engine, &dataset), dataset, rest })
+        .map(|(dataset, rest)| HealEnd {
+            left: left_over(engine, &dataset),
+            dataset,
+            rest,
+            told: None,
+        })
         .collect();
     engine.ledger.leave().await?;
     Ok(Healed { runs, rests, interrupted })

@@ -64,6 +64,8 @@ pub struct Ledger {
     refusal: Option<LedgerError>,
     /// The store was found fit to be written.
     prepared: bool,
+    /// Entries of others that were read.
+    heard: u64,
     pub(super) last_checkpoint: u64,
     /// Our last entry: its number, and when its decision was made.
     acknowledged: Option<(u64, DateTime<Utc>)>,
@@ -102,6 +104,7 @@ impl Ledger {
             epoch: None,
             refusal: None,
             prepared: false,
+            heard: 0,
             last_checkpoint: 0,
             acknowledged: None,
             watch: Watch::default(),
@@ -124,6 +127,12 @@ impl Ledger {
     /// Where it is.
     pub fn describe(&self) -> String {
         self.store.describe()
+    }
+
+    /// How many entries of others were read: whoever compares it sees whether anybody wrote
+    /// meanwhile, also between two entries of ours.
+    pub fn heard(&self) -> u64 {
+        self.heard
     }
 
     /// Who we are in it.
@@ -413,7 +422,9 @@ impl Ledger {
                 self.replay_error(ReplayError::NewerVersion { seq, version })
             }
         })?;
-        self.state.apply(&entry).map_err(|source| self.replay_error(source))
+        self.state.apply(&entry).map_err(|source| self.replay_error(source))?;
+        self.heard += 1;
+        Ok(())
     }
 
     /// Remembers what a reading or a writing means for all that follow.

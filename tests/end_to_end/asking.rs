@@ -1,6 +1,7 @@
 //! Requests: `pause`, `resume`, `cancel`, written to the ledger and answered by whoever acts.
 
-use crate::stage::{Came, Stage, days_ago, until, world};
+use crate::serving::Daemon;
+use crate::stage::{Came, Stage, days_ago, terminate, until, world};
 
 #[tokio::test]
 async fn a_pause_holds_everything_until_resume() {
@@ -36,4 +37,15 @@ async fn cancel_stops_the_load_and_the_date_waits_for_the_next_slot() {
     stage.run(&["retry", &gap.to_string()]).await.with_code(0);
     stage.run(&["heal"]).await.with_code(0);
     stage.assert_healed_once(&[gap]);
+}
+
+#[tokio::test]
+async fn a_request_handed_to_a_paused_daemon_ends_with_its_reason() {
+    let stage = Stage::set(world().gap(days_ago(12))).await;
+    stage.run(&["pause", "--for", "3d", "--reason", "a migration"]).await.with_code(0);
+    let daemon = Daemon::start(&stage).await;
+    let came = stage.run(&["heal"]).await.with_code(1);
+    assert!(came.stderr.contains("liberator: paused until"), "{}", came.stderr);
+    assert_eq!(terminate(daemon.child).await, 0);
+    assert_eq!(stage.calls_of("RunTask"), 0);
 }

@@ -171,6 +171,7 @@ impl Engine {
             view.last_pass = (now, pass.outcome, pass.detail.clone());
             view.wake_at = pass.wake_at;
             view.seq = self.ledger.state().seq;
+            view.heard = self.heard;
         }
     }
 
