@@ -284,6 +284,7 @@ fn run_started(begin: &Begin, config: &str) -> Event {
         asked: begin.candidate.asked.clone(),
         permitted_by: begin.candidate.permitted_by.clone(),
         tables_expected: begin.tables_expected,
+        tables_before: Some(begin.tables_before),
         config: config.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         preflight_at: begin.preflight_at,

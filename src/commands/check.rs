@@ -12,7 +12,8 @@ use super::session::Session;
 /// Checks.
 pub(super) async fn check(global: &GlobalArgs, out: &mut Out) -> Outcome {
     let session = Session::open(global).await?;
-    let findings = daemon::check(&session.world, &session.settings, ledger(&session)).await;
+    let checking = daemon::check(&session.world, &session.settings, ledger(&session));
+    let findings = session.while_waiting("checking", checking).await;
     match global.output {
         Output::Json => out.json(&json::check_json(&findings))?,
         Output::Table => {

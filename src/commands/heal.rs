@@ -8,10 +8,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use gapmend::config::Mode;
 use gapmend::daemon::{self, Engine, Errand, HealEnd, Healed, NoRecorder, Report};
 use gapmend::domain::{DateSpan, DateStatus, PassOutcome, RunOutcome, TriggerState};
-use gapmend::expose::Exit;
 use gapmend::expose::cli::args::{GlobalArgs, HealArgs, Output};
-use gapmend::expose::cli::{HealProgress, Out, StageLimits, history_text};
-use gapmend::expose::json;
+use gapmend::expose::cli::{HealProgress, Out, history_text};
+use gapmend::expose::{Exit, StageLimits, json};
 use gapmend::ledger::{Ledger, Request, Run, State};
 use gapmend::plan::Rest;
 use tokio::sync::{Notify, watch};
@@ -59,7 +58,8 @@ pub(super) async fn heal(global: &GlobalArgs, args: &HealArgs, out: &mut Out) ->
         for name in &names {
             ledger.append_request(name, request.clone(), asked.clone()).await?;
         }
-        let healed = follow(&session, ledger, &names, &request, began, &signals).await?;
+        let mut healed = follow(&session, ledger, &names, &request, began, &signals).await?;
+        tell_why_not(&session, &mut healed).await;
         return finish(global, &session, &names, &healed, out).await;
     }
     drop(ledger);
@@ -100,7 +100,7 @@ async fn heal_here(
 }
 
 /// Shows every report until it is dropped.
-async fn show_progress(session: &Session, mut reports: watch::Receiver<Arc<Report>>) {
+pub(super) async fn show_progress(session: &Session, mut reports: watch::Receiver<Arc<Report>>) {
     let mut shown: BTreeMap<String, HealProgress> = BTreeMap::new();
     while reports.changed().await.is_ok() {
         let report = reports.borrow_and_update().clone();
@@ -233,6 +233,23 @@ fn not_healed(
         .iter()
         .filter(|date| !has_succeeded(state, name, **date, since) && !available(**date));
     left.map(|date| (*date, DateStatus::Missing, format!("see `gapmend explain {date}`"))).collect()
+}
+
+/// A request stands above nothing that keeps its dates from being run: say what that is.
+async fn tell_why_not(session: &Session, healed: &mut Healed) {
+    for end in healed.rests.iter_mut().filter(|end| !end.left.is_empty()) {
+        let dates = end.left.iter().map(|(date, ..)| *date).collect();
+        let errand = Errand { look_at: dates, ..Errand::default() };
+        let Ok(mut engine) = session.looking_engine("heal", errand).await else { continue };
+        session.while_waiting("looking at what is left", engine.pass(&end.dataset)).await;
+        let census = engine.last_plan(&end.dataset).and_then(|plan| plan.census.as_ref());
+        for (date, status, reason) in &mut end.left {
+            if let Some(verdict) = census.and_then(|census| census.verdict(*date)) {
+                (*status, *reason) = (verdict.status, verdict.reason.clone());
+            }
+        }
+        end.left.retain(|(_, status, _)| *status != DateStatus::Available);
+    }
 }
 
 async fn finish(

@@ -1,22 +1,29 @@
 //! Commands that only look: scan, plan, status, explain, history, trigger, config.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use gapmend::config;
 use gapmend::daemon::{Engine, Errand, Pass};
 use gapmend::domain::PassOutcome;
 use gapmend::expose::Exit;
-use gapmend::expose::cli::args::{ExplainArgs, GlobalArgs, HistoryArgs, Output, ScanArgs};
+use gapmend::expose::cli::args::{
+    ExplainArgs, GlobalArgs, HistoryArgs, Output, ScanArgs, StatusArgs,
+};
 use gapmend::expose::cli::{
-    Out, explain_text, history_text, plan_text, scan_text, status_text, trigger_text,
+    Out, calendar_text, explain_text, history_text, plan_text, scan_text, status_text, trigger_text,
 };
 use gapmend::expose::json;
 use gapmend::ledger::Run;
 use gapmend::plan::{Census, Plan, Rest};
 
+use tokio::sync::Notify;
+
 use super::Outcome;
+use super::ask;
 use super::failure::Failure;
 use super::session::{Session, read_settings};
+use super::signals::Signals;
 
 /// Every dataset, looked at once.
 struct Looked {
@@ -36,7 +43,8 @@ async fn look_at_all(
     let mut engine = session.looking_engine(command, errand).await?;
     let mut passes = Vec::new();
     for name in &names {
-        passes.push(engine.pass(name).await);
+        let pass = engine.pass(name);
+        passes.push(session.while_waiting(&format!("looking at {name}"), pass).await);
     }
     Ok(Looked { engine, names, passes })
 }
@@ -63,6 +71,9 @@ impl Looked {
 
 /// `gapmend scan`.
 pub(super) async fn scan(global: &GlobalArgs, args: &ScanArgs, out: &mut Out) -> Outcome {
+    if args.request {
+        return ask::scan(global, &args.asked, out).await;
+    }
     let session = Session::open(global).await?;
     let looked = look_at_all(&session, global, "scan", Errand::default()).await?;
     let blind = looked.blindness();
@@ -86,7 +97,8 @@ pub(super) async fn scan(global: &GlobalArgs, args: &ScanArgs, out: &mut Out) ->
             let seen: Vec<_> =
                 rows.iter().filter(|row| row.2 != PassOutcome::Error).copied().collect();
             if !seen.is_empty() {
-                let text = scan_text(&seen, out.paper());
+                let render = if args.calendar { calendar_text } else { scan_text };
+                let text = render(&seen, out.paper());
                 out.text(&text)?;
             }
         }
@@ -139,19 +151,35 @@ pub(super) async fn print_plans(
     if blind.is_empty() { Ok(Exit::Done) } else { Err(Failure::other(words_of(&blind))) }
 }
 
-/// `gapmend status`.
-pub(super) async fn status(global: &GlobalArgs, out: &mut Out) -> Outcome {
+/// `gapmend status`; with `--watch` until a signal.
+pub(super) async fn status(global: &GlobalArgs, args: &StatusArgs, out: &mut Out) -> Outcome {
     let session = Session::open(global).await?;
-    let looked = look_at_all(&session, global, "status", Errand::default()).await?;
-    let report = looked.engine.reports().borrow().clone();
-    match global.output {
-        Output::Json => out.json(&json::status_json(&report))?,
-        Output::Table => {
-            let text = status_text(&report, session.world.now(), out.paper());
-            out.text(&text)?;
+    let mut looked = look_at_all(&session, global, "status", Errand::default()).await?;
+    if !args.watch {
+        let text = status_of(&session, &looked, global, out);
+        out.text(&text)?;
+        return Ok(Exit::Done);
+    }
+    let signals = Signals::listen(&Arc::new(Notify::new()))?;
+    loop {
+        let text = status_of(&session, &looked, global, out);
+        out.screen(&text)?;
+        tokio::select! {
+            () = session.world.clock.sleep(args.every) => {}
+            () = signals.shutdown.cancelled() => return Ok(Exit::Done),
+        }
+        for name in &looked.names {
+            looked.engine.look_again(name).await;
         }
     }
-    Ok(Exit::Done)
+}
+
+fn status_of(session: &Session, looked: &Looked, global: &GlobalArgs, out: &Out) -> String {
+    let report = looked.engine.reports().borrow().clone();
+    match global.output {
+        Output::Json => format!("{:#}", json::status_json(&report)),
+        Output::Table => status_text(&report, session.world.now(), out.paper()),
+    }
 }
 
 /// `gapmend explain DATE`.
@@ -161,7 +189,7 @@ pub(super) async fn explain(global: &GlobalArgs, args: &ExplainArgs, out: &mut O
     session.identify().await?;
     let errand = Errand { look_at: BTreeSet::from([args.date]), ..Errand::default() };
     let mut engine = session.looking_engine("explain", errand).await?;
-    engine.pass(&name).await;
+    session.while_waiting(&format!("looking at {name}"), engine.pass(&name)).await;
     let report = engine.reports().borrow().clone();
     let blind = engine.blindness(&name);
     if !blind.is_empty() {
@@ -229,6 +257,12 @@ pub(super) async fn trigger(global: &GlobalArgs, out: &mut Out) -> Outcome {
 /// `gapmend config schema`.
 pub(super) fn schema(out: &mut Out) -> Outcome {
     out.json(&config::schema())?;
+    Ok(Exit::Done)
+}
+
+/// `gapmend config reference`.
+pub(super) fn reference(out: &mut Out) -> Outcome {
+    out.text(&config::reference())?;
     Ok(Exit::Done)
 }
 

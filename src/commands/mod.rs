@@ -6,13 +6,15 @@ mod demo;
 mod failure;
 mod heal;
 mod healthcheck;
+mod ledger;
 mod look;
 mod release;
+mod retire;
 mod session;
 mod signals;
 mod watch;
 
-use gapmend::expose::cli::args::{self, ConfigCommand, TriggerCommand};
+use gapmend::expose::cli::args::{self, ConfigCommand, LedgerCommand, TriggerCommand};
 use gapmend::expose::cli::{Cli, Command, Out};
 use gapmend::expose::{Exit, telemetry};
 
@@ -36,10 +38,7 @@ pub(super) fn run(cli: Cli) -> Exit {
 }
 
 fn prepare(cli: &Cli) -> Result<tokio::runtime::Runtime, Failure> {
-    let daemon = matches!(cli.command, Command::Run);
-    let default = if daemon { "info" } else { "warn" };
-    let filter = cli.global.log.as_deref().unwrap_or(default);
-    telemetry::init(filter, cli.global.log_format).map_err(Failure::usage)?;
+    telemetry::init(cli.log_filter(), cli.global.log_format).map_err(Failure::usage)?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -53,7 +52,7 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Outcome {
         Command::Run => Box::pin(watch::run(global)).await,
         Command::Scan(args) => look::scan(global, &args, out).await,
         Command::Plan => look::plan(global, out).await,
-        Command::Status => look::status(global, out).await,
+        Command::Status(args) => look::status(global, &args, out).await,
         Command::History(args) => look::history(global, &args, out).await,
         Command::Explain(args) => look::explain(global, &args, out).await,
         Command::Heal(args) => heal::heal(global, &args, out).await,
@@ -61,11 +60,14 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Outcome {
         Command::Healthcheck => healthcheck::healthcheck(global, out).await,
         Command::Demo(args) => demo::demo(&args, out).await,
         Command::Config(ConfigCommand::Schema) => look::schema(out),
+        Command::Config(ConfigCommand::Reference) => look::reference(out),
         Command::Config(ConfigCommand::Show) => look::show_config(global, out),
         Command::Retry(args) => ask::retry(global, args, out).await,
         Command::Cancel(args) => ask::cancel(global, args, out).await,
         Command::Pause(args) => ask::pause(global, args, out).await,
         Command::Resume(args) => ask::resume(global, args, out).await,
+        Command::Ledger(LedgerCommand::Export(args)) => ledger::export(global, &args, out).await,
+        Command::Retire(args) => Box::pin(retire::retire(global, &args, out)).await,
         Command::Trigger(TriggerCommand::Status) => look::trigger(global, out).await,
         Command::Trigger(TriggerCommand::Release) => release::release(global, out).await,
         Command::Completions { shell } => {

@@ -1,13 +1,15 @@
 //! What a command works with: the settings, the world and the ledger.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use gapmend::aws;
 use gapmend::config::{self, Environment, Settings};
 use gapmend::daemon::{Engine, Errand, NoRecorder, Recorder};
 use gapmend::expose::cli::args::GlobalArgs;
+use gapmend::expose::cli::{self, CallCount};
 use gapmend::ledger::{Asked, Ledger, Process, refuse_directory_on_ecs};
-use gapmend::platform::{CallObserver, Clock, SystemClock, Unobserved, World};
+use gapmend::platform::{CallObserver, Clock, SystemClock, World};
 
 use super::failure::Failure;
 
@@ -19,13 +21,17 @@ pub(super) struct Session {
     pub(super) world: World,
     /// Whether the disk dies with the process (an ECS task).
     pub(super) on_ecs: bool,
+    /// The answers of AWS so far.
+    calls: Arc<CallCount>,
 }
 
 impl Session {
     /// Reads the configuration and prepares to talk to AWS; does no call.
     pub(super) async fn open(global: &GlobalArgs) -> Result<Self, Failure> {
         let (settings, on_ecs) = read_settings(global)?;
-        Ok(Self::over(settings, on_ecs, Arc::new(Unobserved)).await)
+        let calls = Arc::new(CallCount::default());
+        let session = Self::over(settings, on_ecs, Arc::clone(&calls) as Arc<dyn CallObserver>);
+        Ok(Self { calls, ..session.await })
     }
 
     /// A session over settings that were read already.
@@ -37,7 +43,16 @@ impl Session {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let platform = aws::connect(&settings.aws, Arc::clone(&clock), observer).await;
         let world = World { platform: Arc::new(platform), clock };
-        Self { settings: Arc::new(settings), world, on_ecs }
+        Self { settings: Arc::new(settings), world, on_ecs, calls: Arc::default() }
+    }
+
+    /// Does the work, with a sign of life when it takes long.
+    pub(super) fn while_waiting<'a, T: 'a>(
+        &'a self,
+        what: &'a str,
+        work: impl Future<Output = T> + 'a,
+    ) -> Pin<Box<dyn Future<Output = T> + 'a>> {
+        Box::pin(cli::while_waiting(what, &self.calls, work))
     }
 
     /// Makes sure that this is the account of the configuration; answers who we are in it.

@@ -20,6 +20,7 @@ mod layers;
 mod lookup;
 mod problem;
 mod raw;
+mod reference;
 mod report;
 mod schema;
 pub mod settings;
@@ -37,6 +38,7 @@ use chrono::{DateTime, Utc};
 pub use environment::Environment;
 pub use lookup::UnknownDataset;
 pub use problem::{Place, Problem, Problems, Severity};
+pub use reference::reference;
 pub use schema::schema;
 pub use settings::*;
 

@@ -4,6 +4,7 @@
 mod reporting;
 mod scanning;
 mod tending;
+mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -122,6 +123,7 @@ impl Engine {
             next_scan_at: None,
             ledger: Arc::new(ledger.state().clone()),
             datasets: BTreeMap::new(),
+            region: settings.aws.region.clone(),
             config: config.clone(),
         };
         let (report, _) = watch::channel(Arc::new(first));
@@ -174,6 +176,30 @@ impl Engine {
         let pass = self.idle_pass("");
         self.keep(name, seen, plan, &pass);
         self.publish_report();
+    }
+
+    /// Looks again, for whoever watches: at everything when the ledger tells that dates have
+    /// changed since, else as [`Engine::glance`] does.
+    pub async fn look_again(&mut self, name: &str) {
+        let known = self.dates_told(name);
+        if let Err(error) = self.ledger.refresh().await {
+            tracing::warn!(%error, "the ledger could not be read");
+        }
+        if self.dates_told(name) == known {
+            return self.glance(name).await;
+        }
+        if let Some(memory) = self.datasets.get_mut(name) {
+            memory.scan = None;
+        }
+        self.pass(name).await;
+    }
+
+    /// The last scan and the runs that are over: what the ledger tells of the dates.
+    fn dates_told(&self, name: &str) -> (Option<DateTime<Utc>>, usize) {
+        let state = self.ledger.state();
+        let scan = state.datasets.get(name).and_then(|dataset| dataset.last_scan.as_ref());
+        let over = state.runs.iter().filter(|run| run.dataset == name && !run.is_active());
+        (scan.map(|(at, _)| *at), over.count())
     }
 
     /// What the last scan of a dataset could not see.
@@ -306,6 +332,7 @@ impl Engine {
         read?;
         self.end_orphan().await?;
         self.note_overlaps(&dataset, &watch).await?;
+        self.note_traces(&dataset, &watch).await;
         let scanned = self.scan_if_due(&dataset, self.world.now()).await?;
         if scanned {
             watch = observe::watch(&self.world, &dataset, self.ledger.state()).await;

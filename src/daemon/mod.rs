@@ -14,6 +14,7 @@ mod engine;
 mod heal;
 mod release;
 pub mod report;
+mod retire;
 mod serve;
 pub mod slots;
 mod wake;
@@ -25,4 +26,5 @@ pub use release::{Released, release};
 pub use report::{
     ConfigReport, DatasetReport, Finding, Happening, Names, NoRecorder, Recorder, Report, Verdict,
 };
+pub use retire::{is_busy, wind_up};
 pub use serve::{Reload, serve, take_up};

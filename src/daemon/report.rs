@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::config::Mode;
+use crate::config::{DatasetSettings, Mode};
 use crate::domain::{FailureReason, PassOutcome, RunOutcome, Stage, TriggerState};
 use crate::ledger::State;
 use crate::plan::{Candidate, Census, Newest, Rest};
@@ -30,6 +30,8 @@ pub struct Report {
     pub ledger: Arc<State>,
     /// By dataset.
     pub datasets: BTreeMap<String, DatasetReport>,
+    /// The region of everything: for links into the console.
+    pub region: String,
     /// The configuration's last reload.
     pub config: ConfigReport,
 }
@@ -48,6 +50,8 @@ pub struct ConfigReport {
 /// The state of one dataset after its last pass.
 #[derive(Clone, Debug)]
 pub struct DatasetReport {
+    /// Its configuration.
+    pub settings: Arc<DatasetSettings>,
     /// What it may do.
     pub mode: Mode,
     /// For the alerts.

@@ -11,10 +11,13 @@
 //! Everything here is a view. What this layer never does: call AWS, write to the ledger,
 //! decide anything, or read a clock (`now` is an argument).
 
+mod advice;
 pub mod cli;
+mod console;
 mod exit;
 pub mod http;
 pub mod json;
+mod limits;
 pub mod metrics;
 mod supervisor;
 pub mod telemetry;
@@ -24,5 +27,6 @@ mod words;
 mod sample;
 
 pub use exit::Exit;
+pub use limits::StageLimits;
 pub use metrics::Metrics;
 pub use supervisor::Supervisor;

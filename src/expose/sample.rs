@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
-use crate::config::{Arrival, HoldPolicy, Mode, TriggerSettings};
+use crate::config::{
+    self, Arrival, DatasetSettings, Environment, HoldPolicy, Mode, TriggerSettings,
+};
 use crate::daemon::{ConfigReport, DatasetReport, Names, Report};
 use crate::domain::{
     DateStatus, Dump, FailureReason, Flag, Network, PassOutcome, RunOutcome, Stage, TableId,
     TriggerState,
 };
 use crate::ledger::state::{Acting, LoadRecord, PassRecord, RunEnd, StageRecord};
-use crate::ledger::{Asked, DatasetState, Hold, HoldStep, HoldWhy, Repeat, Run, State};
+use crate::ledger::{Asked, DatasetState, Hold, HoldStep, HoldWhy, Repeat, Run, State, Trace};
 use crate::plan::{Candidate, Census, DateVerdict, Gap, Newest, Plan, Rest};
 use crate::platform::TaskRequest;
 
@@ -259,6 +261,9 @@ pub(super) fn active_run() -> Run {
             ),
             submitted_at: Some(at("2026-03-15T04:01:01Z")),
         }),
+        tables_before: Some(0),
+        traces: [(Trace::Snapshot, "sql-to-parquet-2026-03-05-backdated".to_owned())].into(),
+        cancelled_by: None,
         stopping: None,
         publish_intended: Vec::new(),
         workflow_runs_judged: Vec::new(),
@@ -274,6 +279,7 @@ pub(super) fn failed_run() -> Run {
     run.date = date("2026-02-18");
     run.started_at = at("2026-03-14T04:01:00Z");
     run.stage = Stage::Load;
+    run.traces.clear(); // it ended before there was a snapshot
     run.stages = vec![
         stage(Stage::Preflight, "2026-03-14T04:00:40Z", "2026-03-14T04:01:00Z", "clear"),
         stage(Stage::Load, "2026-03-14T04:01:00Z", "2026-03-14T04:33:00Z", "task exited 1"),
@@ -302,6 +308,8 @@ pub(super) fn healed_run() -> Run {
     run.id = "liberator/2026-03-06/1".to_owned();
     run.date = date("2026-03-06");
     run.stage = Stage::Verify;
+    let id = "sql-to-parquet-2026-03-06-backdated".to_owned();
+    run.traces = [(Trace::Snapshot, id.clone()), (Trace::Export, id)].into();
     run.asked = Asked::schedule();
     run.started_at = at("2026-03-14T04:35:00Z");
     run.stages = vec![
@@ -380,6 +388,14 @@ pub(super) fn state() -> State {
     }
 }
 
+/// The Liberator feed, in mode auto.
+pub(super) fn settings() -> Arc<DatasetSettings> {
+    let text = include_str!("../../config/liberator.toml")
+        .replace("mode = \"observe\"", "mode = \"auto\"");
+    let loaded = config::load_text(&text, &Environment::default(), now()).unwrap();
+    Arc::clone(&loaded.settings.datasets[NAME])
+}
+
 /// The rule that fires the live run.
 pub(super) fn rule() -> TriggerSettings {
     TriggerSettings {
@@ -412,6 +428,7 @@ pub(super) fn holding_report() -> Report {
 pub(super) fn report() -> Report {
     let plan = plan();
     let dataset = DatasetReport {
+        settings: settings(),
         mode: Mode::Auto,
         lag_objective_dates: 8,
         census: plan.census.map(Arc::new),
@@ -452,6 +469,7 @@ pub(super) fn report() -> Report {
         next_scan_at: Some(at("2026-03-16T04:00:00Z")),
         ledger: Arc::new(state()),
         datasets: [(NAME.to_owned(), dataset)].into(),
+        region: "eu-west-2".to_owned(),
         config: ConfigReport { ok: true, read_at: at("2026-03-10T03:00:00Z"), problem: None },
     }
 }

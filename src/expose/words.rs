@@ -4,7 +4,7 @@ use chrono::{DateTime, Duration, NaiveDate, SecondsFormat, Utc};
 
 use crate::daemon::{DatasetReport, Report};
 use crate::domain::{DateSpan, DateStatus, RunOutcome, TriggerState};
-use crate::ledger::{HoldWhy, Run};
+use crate::ledger::{HoldWhy, Request, RequestRecord, Run};
 
 /// How much a thing should worry its reader. Never shown by colour alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,31 @@ pub(super) fn status_words(status: DateStatus) -> String {
 /// An instant for people.
 pub(super) fn minute(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// An instant of which the reader knows the rest: short, for lines.
+pub(super) fn clock_minute(at: DateTime<Utc>) -> String {
+    at.format("%d %b %H:%M UTC").to_string()
+}
+
+/// Who asked for what, why, and what came of it.
+pub(super) fn request_words(record: &RequestRecord) -> String {
+    let what = match &record.request {
+        Request::Scan => "a scan".to_owned(),
+        Request::Heal { dates, .. } if dates.is_empty() => "the queue to be healed".to_owned(),
+        Request::Heal { dates, .. } => {
+            format!("{} to be healed", plural(dates.len() as u64, "date"))
+        }
+        Request::Retry { date } => format!("the attempts of {date} to be forgiven"),
+        Request::Cancel => "the run in progress to be ended".to_owned(),
+        Request::Pause { until } => format!("a pause until {}", minute(*until)),
+        Request::Resume => "the pause or the stop to be ended".to_owned(),
+    };
+    let asked = &record.asked;
+    let said = format!("{} asked for {what}", asked.by);
+    let more = [&asked.reason, &asked.ticket, &record.answer];
+    let more = more.into_iter().flatten().map(String::as_str);
+    std::iter::once(&*said).chain(more).collect::<Vec<_>>().join("; ")
 }
 
 /// An instant for machines.

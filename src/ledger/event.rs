@@ -163,6 +163,16 @@ pub enum HoldWhy {
     },
 }
 
+/// Something in AWS that a run left, known by its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trace {
+    /// The RDS snapshot.
+    Snapshot,
+    /// Its export to S3.
+    Export,
+}
+
 /// How a run may be followed after it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -245,6 +255,9 @@ pub enum Event {
         permitted_by: String,
         /// Tables that are expected to have the date in the end.
         tables_expected: u32,
+        /// Tables that had it when the run began, by the confirming look.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tables_before: Option<u32>,
         /// The effective configuration's hash.
         config: String,
         /// gapmend's version.
@@ -287,6 +300,15 @@ pub enum Event {
         next: Stage,
         /// What was seen.
         detail: String,
+    },
+    /// The run's snapshot or export was seen: for the audit, whatever becomes of the run.
+    RunTraced {
+        /// The run.
+        run: String,
+        /// What it is.
+        trace: Trace,
+        /// Its id.
+        id: String,
     },
     /// The workflow is about to be started by us (H19).
     PublishIntended {
@@ -430,6 +452,7 @@ impl Event {
             | Self::LoadSubmitted { run, .. }
             | Self::StopIntended { run, .. }
             | Self::StageEnded { run, .. }
+            | Self::RunTraced { run, .. }
             | Self::PublishIntended { run, .. }
             | Self::PublishFound { run, .. }
             | Self::RunEnded { run, .. } => Some(run),

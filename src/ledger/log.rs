@@ -154,6 +154,29 @@ impl Ledger {
         self.note(read).await
     }
 
+    /// The entries after a number as they stand, oldest first, a few at a time.
+    ///
+    /// # Errors
+    /// The store cannot be read, or an entry is damaged or of a newer gapmend.
+    pub async fn entries(
+        &self,
+        after: u64,
+        each: &mut (dyn FnMut(&Entry) -> std::io::Result<()> + Send),
+    ) -> Result<(), LedgerError> {
+        let numbers = self.store.list_after(after).await?;
+        let store = &self.store;
+        let mut entries = stream::iter(numbers)
+            .map(|seq| async move { store.get(seq).await.map(|bytes| (seq, bytes)) })
+            .buffered(FETCH_AT_ONCE);
+        while let Some((seq, bytes)) = entries.try_next().await? {
+            let bytes = bytes.ok_or_else(|| self.vanished(seq))?;
+            if each(&self.decode(seq, &bytes)?).is_err() {
+                return Ok(()); // nobody reads any more
+            }
+        }
+        Ok(())
+    }
+
     /// Appends one entry, decided on the state as it stands.
     ///
     /// # Errors
@@ -412,8 +435,15 @@ impl Ledger {
     }
 
     fn apply(&mut self, seq: u64, bytes: &[u8]) -> Result<(), LedgerError> {
+        let entry = self.decode(seq, bytes)?;
+        self.state.apply(&entry).map_err(|source| self.replay_error(source))?;
+        self.heard += 1;
+        Ok(())
+    }
+
+    fn decode(&self, seq: u64, bytes: &[u8]) -> Result<Entry, LedgerError> {
         let place = || self.store.describe();
-        let entry = codec::entry_from_bytes(seq, bytes).map_err(|fault| match fault {
+        codec::entry_from_bytes(seq, bytes).map_err(|fault| match fault {
             EntryFault::Broken(message) => LedgerError::Damaged { place: place(), seq, message },
             EntryFault::NotUnderstood(message) => {
                 LedgerError::NotUnderstood { place: place(), seq, message }
@@ -421,10 +451,7 @@ impl Ledger {
             EntryFault::NewerVersion(version) => {
                 self.replay_error(ReplayError::NewerVersion { seq, version })
             }
-        })?;
-        self.state.apply(&entry).map_err(|source| self.replay_error(source))?;
-        self.heard += 1;
-        Ok(())
+        })
     }
 
     /// Remembers what a reading or a writing means for all that follow.

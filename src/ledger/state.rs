@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{
     Asked, ENTRY_VERSION, Entry, Event, HoldStep, HoldWhy, Repeat, Request, ScanRecord, StopWhy,
+    Trace,
 };
 use super::process::Process;
 use crate::domain::{Dump, FailureReason, PassOutcome, RunOutcome, Stage, Task};
@@ -18,6 +19,8 @@ use crate::platform::{DeadMan, TaskRequest};
 
 /// Passes that are remembered per dataset, for `status`.
 const PASSES_KEPT: usize = 50;
+/// Requests that are remembered per dataset, for `explain` and the page of a date.
+const REQUESTS_KEPT: usize = 50;
 
 /// Everything that the ledger says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -71,6 +74,9 @@ pub struct DatasetState {
     pub pending: BTreeMap<u64, (Request, Asked)>,
     /// The last passes that had something to say.
     pub passes: Vec<PassRecord>,
+    /// The last requests, answered or not.
+    #[serde(default)]
+    pub requests: Vec<RequestRecord>,
     /// Live dumps that landed in a hold and were not driven yet.
     pub swept: Vec<SweptDump>,
     /// Live dumps that were lost to the day.
@@ -88,6 +94,21 @@ pub struct PassRecord {
     pub outcome: PassOutcome,
     /// Why.
     pub detail: String,
+}
+
+/// What an operator asked for, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestRecord {
+    /// The entry that asked.
+    pub seq: u64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What.
+    pub request: Request,
+    /// Who, and why.
+    pub asked: Asked,
+    /// What came of it, when somebody answered.
+    pub answer: Option<String>,
 }
 
 /// A live dump that landed while the trigger was held.
@@ -132,6 +153,9 @@ pub struct Run {
     pub permitted_by: String,
     /// Tables that are expected to have the date in the end.
     pub tables_expected: u32,
+    /// Tables that had it when the run began.
+    #[serde(default)]
+    pub tables_before: Option<u32>,
     /// The configuration's hash.
     pub config: String,
     /// gapmend's version.
@@ -140,6 +164,12 @@ pub struct Run {
     pub load: Option<LoadRecord>,
     /// Our stopping of the task, once intended.
     pub stopping: Option<StopRecord>,
+    /// The ids of its snapshot and its export, once seen.
+    #[serde(default)]
+    pub traces: BTreeMap<Trace, String>,
+    /// Who asked for its end.
+    #[serde(default)]
+    pub cancelled_by: Option<Asked>,
     /// When the workflow was asked for by us, each time.
     pub publish_intended: Vec<DateTime<Utc>>,
     /// The workflow run that counts, once known.
@@ -348,14 +378,17 @@ impl State {
             Event::Requested { dataset, request, asked } => {
                 self.apply_request(entry, dataset, request, asked);
             }
-            Event::RequestDone { dataset, seq, .. } => {
-                self.entry(dataset).pending.remove(seq);
+            Event::RequestDone { dataset, seq, answer } => {
+                let state = self.entry(dataset);
+                state.pending.remove(seq);
+                state.answer(*seq, answer);
             }
             Event::RunStarted { .. }
             | Event::LoadIntended { .. }
             | Event::LoadSubmitted { .. }
             | Event::StopIntended { .. }
             | Event::StageEnded { .. }
+            | Event::RunTraced { .. }
             | Event::PublishIntended { .. }
             | Event::PublishFound { .. }
             | Event::RunEnded { .. } => self.apply_run(entry, event)?,
@@ -410,6 +443,13 @@ impl State {
 
     fn apply_request(&mut self, entry: &Entry, dataset: &str, request: &Request, asked: &Asked) {
         let state = self.entry(dataset);
+        state.remember(RequestRecord {
+            seq: entry.seq,
+            at: entry.at,
+            request: request.clone(),
+            asked: asked.clone(),
+            answer: None,
+        });
         match request {
             Request::Scan | Request::Cancel => {
                 state.pending.insert(entry.seq, (request.clone(), asked.clone()));
@@ -468,6 +508,9 @@ impl State {
                 run.stage = *next;
                 run.stopping = None;
             }
+            Event::RunTraced { trace, id, .. } => {
+                run.traces.insert(*trace, id.clone());
+            }
             Event::PublishIntended { .. } => {
                 run.publish_intended.push(at);
                 run.workflow_runs_judged.extend(run.workflow_run.take());
@@ -489,6 +532,9 @@ impl State {
                     tables_present: *tables_present,
                 });
                 let (dataset, date, outcome) = (run.dataset.clone(), run.date, *outcome);
+                let asked_to_end =
+                    self.datasets.get(&dataset).and_then(DatasetState::cancel_asked).cloned();
+                run.cancelled_by = asked_to_end.filter(|_| outcome == RunOutcome::Cancelled);
                 self.count_outcome(&dataset, date, outcome);
                 self.forget_cancels(&dataset);
             }
@@ -508,6 +554,7 @@ impl State {
             asked,
             permitted_by,
             tables_expected,
+            tables_before,
             config,
             version,
             preflight_at,
@@ -541,10 +588,13 @@ impl State {
             asked: asked.clone(),
             permitted_by: permitted_by.clone(),
             tables_expected: *tables_expected,
+            tables_before: *tables_before,
             config: config.clone(),
             version: version.clone(),
             load: None,
             stopping: None,
+            traces: BTreeMap::new(),
+            cancelled_by: None,
             publish_intended: Vec::new(),
             workflow_run: None,
             workflow_runs_judged: Vec::new(),
@@ -624,6 +674,28 @@ impl State {
 
     fn entry(&mut self, dataset: &str) -> &mut DatasetState {
         self.datasets.entry(dataset.to_owned()).or_default()
+    }
+}
+
+impl DatasetState {
+    /// Who asked for the end of the run in progress.
+    #[must_use]
+    pub fn cancel_asked(&self) -> Option<&Asked> {
+        let cancel = self.pending.values().find(|(request, _)| *request == Request::Cancel);
+        cancel.map(|(_, asked)| asked)
+    }
+
+    fn remember(&mut self, record: RequestRecord) {
+        self.requests.push(record);
+        if self.requests.len() > REQUESTS_KEPT {
+            self.requests.remove(0);
+        }
+    }
+
+    fn answer(&mut self, seq: u64, answer: &str) {
+        if let Some(record) = self.requests.iter_mut().find(|record| record.seq == seq) {
+            record.answer = Some(answer.to_owned());
+        }
     }
 }
 

@@ -116,6 +116,7 @@ pub(super) fn run_started(day: u32) -> Event {
         asked: asked(),
         permitted_by: "mode".to_owned(),
         tables_expected: 9,
+        tables_before: Some(0),
         config: "c0ffee".to_owned(),
         version: "1".to_owned(),
         preflight_at: "2022-06-13T03:59:00.000000001Z".parse().unwrap(),
@@ -199,6 +200,11 @@ pub(super) fn any_event() -> impl Strategy<Value = Event> {
             stage,
             next,
             detail: "seen".to_owned(),
+        }),
+        day.clone().prop_map(|day| Event::RunTraced {
+            run: run_id(day),
+            trace: Trace::Export,
+            id: "sql-to-parquet".to_owned(),
         }),
         day.clone().prop_map(|day| Event::PublishIntended {
             run: run_id(day),

@@ -258,6 +258,8 @@ pub struct Begin {
     pub load: Option<TaskRequest>,
     /// Tables that are expected to have the date in the end.
     pub tables_expected: u32,
+    /// Tables that have it already, whole or by half.
+    pub tables_before: u32,
     /// When the confirming look began.
     pub preflight_at: DateTime<Utc>,
 }

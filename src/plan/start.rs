@@ -91,6 +91,7 @@ fn begin(
         candidate: head.clone(),
         stage,
         tables_expected: u32::try_from(expected).unwrap_or(u32::MAX),
+        tables_before: u32::try_from(look.whole.len() + look.half.len()).unwrap_or(u32::MAX),
         preflight_at: look.at,
         load: None,
     };

@@ -1,5 +1,7 @@
 //! Requests: `pause`, `resume`, `cancel`, written to the ledger and answered by whoever acts.
 
+use gapmend::sim::{Profile, Times};
+
 use crate::serving::Daemon;
 use crate::stage::{Came, Stage, days_ago, terminate, until, world};
 
@@ -19,7 +21,8 @@ async fn a_pause_holds_everything_until_resume() {
 #[tokio::test]
 async fn cancel_stops_the_load_and_the_date_waits_for_the_next_slot() {
     let gap = days_ago(12);
-    let stage = Stage::set(world().gap(gap)).await;
+    let hanging = Profile { hangs: Times::First(1), ..Profile::default() };
+    let stage = Stage::set(world().gap(gap).profile(gap, hanging)).await;
     let refused = stage.run(&["cancel"]).await.with_code(1);
     assert!(refused.stderr.contains("no run in progress"), "{}", refused.stderr);
     let healing = stage.command(&["--output", "json", "heal"]).output();
@@ -48,4 +51,76 @@ async fn a_request_handed_to_a_paused_daemon_ends_with_its_reason() {
     assert!(came.stderr.contains("liberator: paused until"), "{}", came.stderr);
     assert_eq!(terminate(daemon.child).await, 0);
     assert_eq!(stage.calls_of("RunTask"), 0);
+}
+
+#[tokio::test]
+async fn a_request_says_what_it_comes_to_and_never_stands_above_safety() {
+    let (partial, denied, gap) = (days_ago(14), days_ago(13), days_ago(12));
+    let deny = format!(
+        "[datasets.liberator.backfill]\ndeny.audit = {{ dates = [\"{denied}\"], reason = \"frozen\" }}\n"
+    );
+    let world = world().partial(partial, &["liberator_permit"]).gap(denied).gap(gap);
+    let stage = Stage::set_with(world, &deny).await;
+    for (date, words) in [
+        (partial, "In the queue: no: only a person can move it on"),
+        (denied, "deny.audit: frozen"),
+        (gap, "In the queue: number 1 of 1"),
+    ] {
+        let came = stage.run(&["retry", &date.to_string(), "--ticket", "DP-1"]).await.with_code(0);
+        assert!(came.stdout.contains(words), "{date}: {}", came.stdout);
+        assert!(came.stdout.contains("no process acts"), "{}", came.stdout);
+    }
+    let asked = stage.json(&["retry", &gap.to_string(), "--reason", "again"]).await;
+    assert!(asked["by"].as_str().unwrap().starts_with("arn:aws:"), "{asked}");
+    assert!(asked["comes_to"].as_str().unwrap().contains("missing"), "{asked}");
+    let refused = stage.run(&["scan", "--request"]).await.with_code(1);
+    assert!(refused.stderr.contains("no process acts"), "{}", refused.stderr);
+    assert_eq!(stage.calls_of("RunTask"), 0);
+}
+
+#[tokio::test]
+async fn the_daemon_looks_when_it_is_asked_to() {
+    let stage = Stage::set(world()).await;
+    let daemon = Daemon::start(&stage).await;
+    daemon.until_it_tells("/readyz", "ready: acting").await;
+    let came = stage.run(&["scan", "--request", "--reason", "news"]).await.with_code(0);
+    assert!(came.stdout.contains("scanned"), "{}", came.stdout);
+    assert_eq!(terminate(daemon.child).await, 0);
+}
+
+#[tokio::test]
+async fn an_auditor_learns_who_wanted_a_run_and_what_it_left() {
+    let gap = days_ago(12);
+    let stage = Stage::set(world().gap(gap)).await;
+    let date = gap.to_string();
+    let why = ["--reason", "=parking, \"again\"", "--ticket", "DP-123"];
+    stage.run(&[&["heal", "--date", &date], &why[..]].concat()).await.with_code(0);
+    let history = stage.json(&["history", "--date", &date]).await;
+    let run = &history["runs"][0];
+    assert!(run["asked"]["by"].as_str().unwrap().starts_with("arn:aws:"), "{run}");
+    assert_eq!(run["asked"]["ticket"], "DP-123");
+    assert!(run["permitted_by"].as_str().unwrap().contains("asked for by name"), "{run}");
+    assert_eq!(run["tables_before"], 0);
+    assert_eq!(run["tables_present"], run["tables_expected"]);
+    let id = format!("sql-to-parquet-{date}-backdated");
+    assert_eq!((run["snapshot"].as_str(), run["export"].as_str()), (Some(&*id), Some(&*id)));
+    for name in ["config", "version", "task_arn", "workflow_run"] {
+        assert!(!run[name].as_str().unwrap().is_empty(), "{name}: {run}");
+    }
+    assert!(!run["dump"]["etag"].as_str().unwrap().is_empty());
+
+    let csv = stage.run(&["ledger", "export", "--csv"]).await.with_code(0).stdout;
+    assert!(csv.starts_with("seq,at,epoch,writer,kind,"), "{csv}");
+    assert!(csv.contains("\"'=parking, \"\"again\"\"\",DP-123"), "no formula, quoted: {csv}");
+    let lines = stage.run(&["ledger", "export"]).await.with_code(0).stdout;
+    let numbers: Vec<u64> = lines
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].as_u64().unwrap()
+        })
+        .collect();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+    let last = (numbers.len() - 1).to_string();
+    let rest = stage.run(&["ledger", "export", "--after", &last]).await.with_code(0).stdout;
+    assert_eq!(rest.lines().count(), 1);
 }

@@ -9,13 +9,16 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
 
 mod asking;
+mod browsing;
 mod demo;
+mod documented;
 mod faults;
 mod granted;
 mod healing;
 #[path = "../support/iam.rs"]
 mod iam;
 mod killing;
+mod leaving;
 mod logging;
 mod looking;
 mod serving;

@@ -192,3 +192,20 @@ async fn a_daemon_that_waits_for_a_silent_service_still_ends_in_time() {
     assert_eq!(terminate(daemon.child).await, 0);
     assert_eq!(stage.calls_of("RunTask"), 0);
 }
+
+#[tokio::test]
+async fn clients_that_say_half_and_read_nothing_do_not_hold_the_daemon() {
+    let stage = Stage::set(world()).await;
+    let daemon = Daemon::start(&stage).await;
+    let mut clients = Vec::new();
+    for sent in ["", "G", "GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"] {
+        for _ in 0..12 {
+            let mut client = TcpStream::connect(daemon.address).await.unwrap();
+            client.write_all(sent.as_bytes()).await.unwrap();
+            clients.push(client); // half-open: neither closed nor read
+        }
+    }
+    assert_eq!(daemon.get("/healthz").await.0, 200, "others are answered");
+    assert_eq!(terminate(daemon.child).await, 0, "and the daemon ends in order");
+    drop(clients);
+}

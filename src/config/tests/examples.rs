@@ -145,3 +145,13 @@ fn the_committed_schema_is_the_code_s() {
     let same = text("gapmend.schema.json") == fresh;
     assert!(same, "run `gapmend config schema > config/gapmend.schema.json`");
 }
+
+#[test]
+fn the_reference_of_every_key_is_what_the_schema_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        written == reference(),
+        "docs/configuration.md lags: `gapmend config reference > docs/configuration.md`"
+    );
+}

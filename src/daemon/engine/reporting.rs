@@ -44,11 +44,12 @@ impl Engine {
             next_scan_at: slots::next(&self.settings.schedule, now).map(|slot| slot.at),
             ledger: Arc::new(state),
             datasets: datasets.collect(),
+            region: self.settings.aws.region.clone(),
             config: self.config.clone(),
         }));
     }
 
-    fn dataset_report(&self, dataset: &DatasetSettings, now: DateTime<Utc>) -> DatasetReport {
+    fn dataset_report(&self, dataset: &Arc<DatasetSettings>, now: DateTime<Utc>) -> DatasetReport {
         let memory = self.datasets.get(&dataset.name);
         let view = memory.and_then(|memory| memory.view.as_ref());
         let state = self.ledger.state().datasets.get(&dataset.name);
@@ -57,6 +58,7 @@ impl Engine {
         let census = view.and_then(|view| view.census.clone());
         let watch = view.map(|view| &view.watch);
         DatasetReport {
+            settings: Arc::clone(dataset),
             mode: dataset.mode,
             lag_objective_dates: dataset.window.lag_objective_dates,
             newest: census.as_deref().and_then(|census| plan::newest(census, dataset)),
@@ -74,7 +76,10 @@ impl Engine {
             latest_dump: scan.and_then(|scan| scan.landing.dumps.keys().next_back().copied()),
             last_pass: view.map(|view| view.last_pass.clone()),
             last_scan_at: state.and_then(|state| state.last_scan.as_ref()).map(|(at, _)| *at),
-            stage_percent: view.and_then(|view| stage_percent(&view.watch)),
+            stage_percent: view.and_then(|view| {
+                let run = self.active_run_of(&dataset.name)?;
+                stage_percent(run.stage, &view.watch)
+            }),
             paused_until: state.and_then(|state| state.paused_until).filter(|until| *until > now),
             stopped: failures >= dataset.backfill.stop_after,
         }
@@ -95,8 +100,12 @@ fn names(dataset: &DatasetSettings) -> Names {
     }
 }
 
-fn stage_percent(watch: &Watch) -> Option<u8> {
+/// How far the stage is, by the service that does it.
+fn stage_percent(stage: Stage, watch: &Watch) -> Option<u8> {
     let run = watch.run.as_ref()?.known()?;
-    let export = run.export.as_ref().and_then(|export| export.percent);
-    export.or_else(|| run.snapshot.as_ref().and_then(|snapshot| snapshot.percent))
+    match stage {
+        Stage::Snapshot => run.snapshot.as_ref()?.percent,
+        Stage::Export => run.export.as_ref()?.percent,
+        Stage::Preflight | Stage::StageDump | Stage::Load | Stage::Publish | Stage::Verify => None,
+    }
 }

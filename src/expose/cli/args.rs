@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::examples as shown;
 use crate::domain::DateSpan;
 use crate::domain::partition_date::DateSpanError;
 use crate::expose::telemetry::LogFormat;
@@ -20,24 +21,16 @@ const CONFIG_PATHS: [&str; 2] = ["gapmend.toml", "/etc/gapmend/gapmend.toml"];
 /// The longest pause: longer ones are a change of mode.
 const PAUSE_LIMIT: Duration = Duration::from_hours(92 * 24);
 
+/// The shortest time between two looks of `status --watch`.
+const WATCH_AT_LEAST: Duration = Duration::from_secs(1);
+
 /// The longest range of `heal --date`: a run takes hours, so a year of them is a slip.
 const RANGE_LIMIT_DAYS: i64 = 366;
-
-const AFTER_HELP: &str = "\
-Examples:
-  gapmend check                            can everything be seen and done?
-  gapmend scan                             what is missing, and why
-  gapmend plan                             what would run next, and what waits for what
-  gapmend heal --date 2022-06-01           ingest one date again, now, watching
-  gapmend run                              the daemon: scans nightly, heals one date at a time
-  gapmend explain 2022-06-01               everything that is known of one date
-
-Exit codes: 0 done, 1 failed or refused, 2 usage or configuration, 3 gaps (scan --exit-code).";
 
 /// Finds the dates missing from a data lake's raw zone and ingests them again,
 /// unattended, one at a time, without ever hurting the live ingestion.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "gapmend", version, after_help = AFTER_HELP, propagate_version = true)]
+#[command(name = "gapmend", version, after_help = shown::EXAMPLES, propagate_version = true)]
 pub struct Cli {
     /// The options that every command takes.
     #[command(flatten)]
@@ -55,6 +48,8 @@ impl Cli {
         match (&self.global.log, &self.command) {
             (Some(filter), _) => filter,
             (None, Command::Run) => "warn,gapmend=info",
+            // Its progress tells what its passes come to.
+            (None, Command::Heal(_)) => "warn,gapmend::daemon::engine=error",
             (None, _) => "warn",
         }
     }
@@ -116,26 +111,35 @@ pub enum Command {
     ///
     /// A first start scans at once, and a slot that was missed is caught up. Ends on SIGTERM
     /// or Ctrl-C; a run in progress is taken up again by the next start.
+    #[command(after_help = shown::RUN_EXAMPLES)]
     Run,
     /// Looks at everything and prints every date's status and the gaps; changes nothing
+    #[command(after_help = shown::SCAN_EXAMPLES)]
     Scan(ScanArgs),
     /// What would run next, in order, and for each other date why not; changes nothing
+    #[command(after_help = shown::PLAN_EXAMPLES)]
     Plan,
     /// Heals in the foreground until the queue is done, with progress
     ///
     /// Waits for back-off and live runs; ends on a pause, outside the permitted hours, or when
     /// an operator has disabled the trigger. While a daemon acts, it is handed the request and
     /// its progress is followed. Exit code 1 if a run failed or the queue is unfinished.
+    #[command(after_help = shown::HEAL_EXAMPLES)]
     Heal(HealArgs),
     /// The trigger, the run in progress, the queue and the last passes
-    Status,
+    #[command(after_help = shown::STATUS_EXAMPLES)]
+    Status(StatusArgs),
     /// Past attempts, with every id, who asked and why
+    #[command(after_help = shown::HISTORY_EXAMPLES)]
     History(HistoryArgs),
-    /// The evidence for one date, and what to do about it
+    /// The evidence for one date, why it is or is not queued, and what to do about it
+    #[command(after_help = shown::EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
     /// Checks the configuration and, read-only, everything that it names in AWS
+    #[command(after_help = shown::CHECK_EXAMPLES)]
     Check,
     /// Asks the daemon on this machine whether its loop is alive; for supervisors of containers
+    #[command(after_help = shown::HEALTHCHECK_EXAMPLES)]
     Healthcheck,
     /// Everything on this machine against an embedded AWS: no account, no network
     Demo(DemoArgs),
@@ -143,22 +147,44 @@ pub enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Forgives a date's failed attempts and ends its quarantine
+    ///
+    /// The answer says what that changes: a date that safety, `deny` or the mode keeps from
+    /// being run is kept from it still.
+    #[command(after_help = shown::RETRY_EXAMPLES)]
     Retry(RetryArgs),
-    /// Ends the run in progress
+    /// Ends the run in progress; its date waits for the next slot
+    ///
+    /// Our task is stopped while it loads. What comes after the load goes on in AWS by itself;
+    /// once its export has begun, the date cannot be begun from the top any more.
+    #[command(after_help = shown::CANCEL_EXAMPLES)]
     Cancel(AskedArgs),
     /// Starts nothing for a while; a run in progress goes on
+    #[command(after_help = shown::PAUSE_EXAMPLES)]
     Pause(PauseArgs),
     /// Ends a pause, or a stop after too many failures
+    #[command(after_help = shown::RESUME_EXAMPLES)]
     Resume(AskedArgs),
+    /// The record of everything that was decided and done
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Ends the use of gapmend: pauses, ends the run, releases the trigger, says what is left
+    ///
+    /// The run in progress is finished first, or ended with --cancel. Then the trigger is
+    /// released where gapmend holds it, its dead man's switch is deleted, and what remains in
+    /// AWS and on disk is listed. Nothing else is deleted.
+    #[command(after_help = shown::RETIRE_EXAMPLES)]
+    Retire(RetireArgs),
     /// The event rule that fires the live run
     #[command(subcommand)]
     Trigger(TriggerCommand),
     /// Prints completions for a shell
+    #[command(after_help = shown::COMPLETIONS_EXAMPLES)]
     Completions {
         /// The shell
         shell: Shell,
     },
     /// Prints the manual page
+    #[command(after_help = shown::MAN_EXAMPLES)]
     Man,
 }
 
@@ -168,6 +194,26 @@ pub struct ScanArgs {
     /// Exit with 3 when there are gaps
     #[arg(long)]
     pub exit_code: bool,
+    /// Print only the calendar
+    #[arg(long, conflicts_with = "request")]
+    pub calendar: bool,
+    /// Ask the daemon to look now, in place of looking here
+    #[arg(long, conflicts_with = "exit_code")]
+    pub request: bool,
+    /// Who asked, and why.
+    #[command(flatten)]
+    pub asked: AskedArgs,
+}
+
+/// `gapmend status`.
+#[derive(Clone, Debug, Args)]
+pub struct StatusArgs {
+    /// Go on showing it until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+    /// With --watch: how often to look
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = every)]
+    pub every: Duration,
 }
 
 /// `gapmend heal`.
@@ -238,6 +284,8 @@ pub struct DemoArgs {
 pub enum ConfigCommand {
     /// The JSON schema of the configuration, for editors
     Schema,
+    /// Every key of the configuration with its default and its meaning, as Markdown
+    Reference,
     /// The configuration as it is in use, defaults and overrides included
     Show,
 }
@@ -264,15 +312,47 @@ pub struct PauseArgs {
     pub asked: AskedArgs,
 }
 
+/// `gapmend ledger`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Prints every entry, oldest first: JSON lines, or CSV with a line for each event
+    #[command(after_help = shown::EXPORT_EXAMPLES)]
+    Export(ExportArgs),
+}
+
+/// `gapmend ledger export`.
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// A line for each event, for spreadsheets
+    #[arg(long)]
+    pub csv: bool,
+    /// Only entries after this one
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub after: u64,
+}
+
+/// `gapmend retire`.
+#[derive(Clone, Debug, Args)]
+pub struct RetireArgs {
+    /// End the run in progress in place of finishing it
+    #[arg(long)]
+    pub cancel: bool,
+    /// Who asked, and why.
+    #[command(flatten)]
+    pub asked: AskedArgs,
+}
+
 /// `gapmend trigger`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum TriggerCommand {
     /// The rule's state, since when, and whose doing it is
+    #[command(after_help = shown::TRIGGER_EXAMPLES)]
     Status,
     /// Enables the rule again if gapmend had disabled it
     ///
     /// The ledger's open hold, or the dead man's switch of gapmend's name, says whose doing it
     /// is. A rule that somebody else disabled is left alone.
+    #[command(after_help = shown::TRIGGER_EXAMPLES)]
     Release,
 }
 
@@ -332,6 +412,15 @@ fn days(text: &str) -> Result<DateSpan, String> {
         ));
     }
     Ok(span)
+}
+
+fn every(text: &str) -> Result<Duration, String> {
+    let length = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it like 5s or 1m"))?;
+    if length < WATCH_AT_LEAST {
+        return Err("a look asks AWS; once a second is the most".to_owned());
+    }
+    Ok(length)
 }
 
 fn pause(text: &str) -> Result<Duration, String> {

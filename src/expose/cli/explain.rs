@@ -6,8 +6,9 @@ use chrono::NaiveDate;
 
 use super::history::attempt;
 use super::style::{Paper, facts};
-use crate::daemon::{DatasetReport, Report};
+use crate::daemon::Report;
 use crate::domain::Dump;
+use crate::expose::advice::{commands, queue_words};
 use crate::expose::words::{minute, size, status_words, tone_of_status};
 use crate::plan::DateVerdict;
 
@@ -21,7 +22,10 @@ pub fn explain_text(name: &str, date: NaiveDate, report: &Report, paper: Paper) 
     let mut text = paper.bold(&format!("{name} {date}: "));
     text += &paper.toned(tone_of_status(verdict.status), &status);
     text.push('\n');
-    text += &facts(paper, &evidence(verdict, dataset));
+    text += &facts(paper, &evidence(name, verdict, report));
+    for command in commands(name, verdict, report) {
+        let _ = writeln!(text, "\n    {command}");
+    }
     let _ = writeln!(text, "\nSeen by the scan of {}.", minute(census.scanned_at));
     for run in report.ledger.runs_of(name, date) {
         text.push('\n');
@@ -30,13 +34,10 @@ pub fn explain_text(name: &str, date: NaiveDate, report: &Report, paper: Paper) 
     Some(text)
 }
 
-fn evidence(verdict: &DateVerdict, dataset: &DatasetReport) -> Vec<(&'static str, String)> {
+fn evidence(name: &str, verdict: &DateVerdict, report: &Report) -> Vec<(&'static str, String)> {
     let mut facts = vec![("why", verdict.reason.clone()), ("next", verdict.next.clone())];
     facts.extend(verdict.until.map(|until| ("until", minute(until))));
-    let place = dataset.queue.iter().position(|candidate| candidate.date == verdict.date);
-    facts.extend(
-        place.map(|place| ("queue", format!("number {} of {}", place + 1, dataset.queue.len()))),
-    );
+    facts.push(("queue", queue_words(name, verdict, report)));
     if verdict.dumps.is_empty() {
         facts.push(("dump", "none".to_owned()));
     }
@@ -51,6 +52,18 @@ fn evidence(verdict: &DateVerdict, dataset: &DatasetReport) -> Vec<(&'static str
         facts.push(("window", "outside it; looked at because it was named".to_owned()));
     }
     facts
+}
+
+/// What a request comes to for a date, as far as it can be seen now.
+#[must_use]
+pub fn answer_text(name: &str, date: NaiveDate, report: &Report) -> Option<String> {
+    let verdict = report.datasets.get(name)?.census.as_ref()?.verdict(date)?;
+    let status = status_words(verdict.status);
+    let queue = queue_words(name, verdict, report);
+    Some(format!(
+        "{date} is {status}: {}\nIn the queue: {queue}\nNext: {}",
+        verdict.reason, verdict.next
+    ))
 }
 
 fn dump_words(dump: &Dump) -> String {

@@ -2,12 +2,15 @@
 
 use std::fmt::Write;
 
-use super::style::{Paper, facts};
+use super::style::{Paper, facts, wrap};
 use super::table::{Sheet, cell, number, toned};
 use crate::domain::RunOutcome;
 use crate::expose::json::outcome_label;
 use crate::expose::words::{between, minute, or_dash, size, tone_of_outcome};
-use crate::ledger::Run;
+use crate::ledger::{Run, Trace};
+
+/// Columns before a detail that stands under its line.
+const DETAIL_MARGIN: usize = 5;
 
 /// Attempts as a table; with `details`, each with its stages and ids.
 #[must_use]
@@ -24,14 +27,37 @@ pub fn history_text<'a>(
         let parts: Vec<String> = runs.into_iter().map(|run| attempt(run, paper)).collect();
         return parts.join("\n");
     }
-    let mut sheet =
-        Sheet::new(paper, &["began (UTC)", "date", "attempt", "outcome", "took", "detail"]);
     let several = runs.iter().any(|run| run.dataset != runs[0].dataset);
-    for run in runs {
-        sheet.row(row(run, several));
+    let rows = runs.iter().map(|run| row(run, several));
+    let details = runs.iter().map(|run| run.end.as_ref().map_or("", |end| end.detail.as_str()));
+    let columns = ["began (UTC)", "date", "attempt", "outcome", "took"];
+    if paper.is_wide() {
+        let mut sheet = Sheet::new(paper, &[&columns[..], &["detail"]].concat());
+        rows.zip(details).for_each(|(row, detail)| {
+            sheet.row(row.into_iter().chain([cell(detail)]).collect());
+        });
+        sheet.firm(&[0, 1, 2, 3, 4]);
+        return sheet.text();
     }
-    sheet.firm(&[0, 2, 3, 4]);
-    sheet.text()
+    let mut sheet = Sheet::new(paper, &columns);
+    rows.for_each(|row| sheet.row(row));
+    sheet.firm(&[0, 1, 2, 3, 4]);
+    under_each(&sheet.text(), details, paper)
+}
+
+/// The header, then each line with its detail below it.
+fn under_each<'a>(lines: &str, details: impl Iterator<Item = &'a str>, paper: Paper) -> String {
+    let room = usize::from(paper.columns).saturating_sub(DETAIL_MARGIN);
+    let mut text = String::new();
+    for (line, detail) in lines.lines().zip(std::iter::once("").chain(details)) {
+        let below = wrap(detail, room).into_iter().filter(|line| !line.is_empty());
+        text += line;
+        text.push('\n');
+        below.for_each(|line| {
+            let _ = writeln!(text, "{:DETAIL_MARGIN$}{line}", "");
+        });
+    }
+    text
 }
 
 fn row(run: &Run, several: bool) -> Vec<comfy_table::Cell> {
@@ -49,7 +75,6 @@ fn row(run: &Run, several: bool) -> Vec<comfy_table::Cell> {
         number(run.attempt),
         toned(tone_of_outcome(end.map(|end| end.outcome)), outcome),
         number(end.map_or_else(String::new, |end| between(run.started_at, end.at))),
-        cell(end.map_or("", |end| end.detail.as_str())),
     ]
 }
 
@@ -84,14 +109,19 @@ fn known(run: &Run) -> Vec<(&'static str, String)> {
         known.push(("task", or_dash(load.task_arn.as_deref())));
         known.push(("token", load.task.client_token.clone()));
     }
+    known.extend(run.traces.get(&Trace::Snapshot).cloned().map(|id| ("snapshot", id)));
+    known.extend(run.traces.get(&Trace::Export).cloned().map(|id| ("export", id)));
     known.extend(run.workflow_runs_judged.iter().map(|id| ("wrote nothing", id.clone())));
     known.extend(run.workflow_run.clone().map(|id| ("workflow run", id)));
     if let Some(end) = &run.end {
         known.push(("ended", format!("{}: {}", minute(end.at), end.detail)));
         known.extend(end.reason.map(|reason| ("failure", reason.label().replace('_', " "))));
-        let present = or_dash(end.tables_present);
-        known.push(("tables", format!("{present} of {}", run.tables_expected)));
+        known.extend(run.cancelled_by.as_ref().map(|asked| ("cancelled by", asked.by.clone())));
     }
+    let before = or_dash(run.tables_before);
+    let after = or_dash(run.end.as_ref().and_then(|end| end.tables_present));
+    let expected = run.tables_expected;
+    known.push(("tables", format!("{before} before, {after} after, of {expected} expected")));
     known.push(("gapmend", format!("{}, configuration {}", run.version, run.config)));
     known
 }

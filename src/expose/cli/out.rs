@@ -2,7 +2,7 @@
 //!
 //! A reader that went away (`gapmend history | head`) is no error.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use comfy_table::Table;
@@ -48,6 +48,21 @@ impl Out {
     pub fn text(&mut self, text: &str) -> io::Result<()> {
         let end = if text.ends_with('\n') { "" } else { "\n" };
         unless_closed(write!(self.results, "{text}{end}").and_then(|()| self.results.flush()))
+    }
+
+    /// Prints a result over the one before on a terminal, else after it.
+    ///
+    /// # Errors
+    /// Writing failed, other than because nobody reads any more.
+    pub fn screen(&mut self, text: &str) -> io::Result<()> {
+        if !io::stdout().is_terminal() {
+            return self.text(text);
+        }
+        // From the top, each line to its end, then nothing below: no flicker.
+        let lines = text.trim_end_matches('\n').replace('\n', "\x1b[K\n");
+        let painted = format!("\x1b[H{lines}\x1b[K\n\x1b[J");
+        let mut stdout = io::stdout().lock();
+        unless_closed(stdout.write_all(painted.as_bytes()).and_then(|()| stdout.flush()))
     }
 
     /// Prints a JSON document.

@@ -3,14 +3,13 @@
 //! Everything goes to stderr, for stdout is for the result.
 
 use std::io::Write;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::config::DatasetSettings;
 use crate::domain::Stage;
 use crate::expose::json::outcome_label;
+use crate::expose::limits::StageLimits;
 use crate::expose::words::{between, span};
 use crate::ledger::Run;
 use crate::plan::Rest;
@@ -18,44 +17,13 @@ use crate::plan::Rest;
 /// A bar's length when nothing says how far a stage is.
 const BAR_STEPS: u64 = 100;
 
-/// How long each stage may take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StageLimits {
-    /// The ECS task.
-    pub load: Option<Duration>,
-    /// The snapshot, and the export, each.
-    pub export: Option<Duration>,
-    /// The workflow.
-    pub publish: Option<Duration>,
-}
-
-impl StageLimits {
-    /// The deadlines of a dataset.
-    #[must_use]
-    pub fn of(dataset: &DatasetSettings) -> Self {
-        Self {
-            load: Some(dataset.load.deadline),
-            export: dataset.export.as_ref().map(|export| export.deadline),
-            publish: dataset.publish.as_ref().map(|publish| publish.deadline),
-        }
-    }
-
-    fn seconds(self, stage: Stage) -> Option<i64> {
-        let limit = match stage {
-            Stage::Load => self.load,
-            Stage::Snapshot | Stage::Export => self.export,
-            Stage::Publish => self.publish,
-            Stage::Preflight | Stage::StageDump | Stage::Verify => None,
-        };
-        limit.and_then(|limit| i64::try_from(limit.as_secs()).ok())
-    }
-}
-
 /// The progress of the runs of one `heal`.
 pub struct HealProgress {
     limits: StageLimits,
     /// The run that is shown.
     run: Option<String>,
+    /// Whether its end was told.
+    ended: bool,
     shown: Shown,
     resting: Option<&'static str>,
 }
@@ -81,13 +49,15 @@ impl HealProgress {
         if all.is_hidden() {
             return Self::lines(limits, Box::new(anstream::stderr()));
         }
-        Self { limits, run: None, shown: Shown::Bars { all, stages: Vec::new() }, resting: None }
+        let shown = Shown::Bars { all, stages: Vec::new() };
+        Self { limits, run: None, ended: false, shown, resting: None }
     }
 
     /// Plain lines, wherever they go.
     #[must_use]
     pub fn lines(limits: StageLimits, to: Box<dyn Write + Send>) -> Self {
-        Self { limits, run: None, shown: Shown::Lines { to, written: 0 }, resting: None }
+        let shown = Shown::Lines { to, written: 0 };
+        Self { limits, run: None, ended: false, shown, resting: None }
     }
 
     /// Shows where the run is now. Cheap when nothing changed.
@@ -98,6 +68,9 @@ impl HealProgress {
             self.begin(run);
         }
         let limits = self.limits;
+        if run.end.is_some() && std::mem::replace(&mut self.ended, true) {
+            return;
+        }
         match &mut self.shown {
             Shown::Lines { to, written } => {
                 let lines = run_lines(run, limits);
@@ -131,6 +104,7 @@ impl HealProgress {
     }
 
     fn begin(&mut self, run: &Run) {
+        self.ended = false;
         match &mut self.shown {
             Shown::Lines { written, .. } => *written = 0,
             Shown::Bars { all, stages } => {
@@ -194,11 +168,28 @@ fn show_bars(
             bar.set_position(position(run, percent, limit, now));
             bar.set_message(live_message(run, percent, limit, now));
         }
-        (Some(end), _) => {
-            let _ = all.println(format!("{}: {}", outcome_label(run), end.detail));
+        (Some(_), _) => {
+            bars.clear();
+            let _ = all.clear();
+            let _ = all.println(last_word(run));
         }
         (None, None) => {}
     }
+}
+
+/// What stays on the terminal of a run that is over: its stages, and how it ended.
+fn last_word(run: &Run) -> String {
+    let mut lines: Vec<String> = run
+        .stages
+        .iter()
+        .map(|record| {
+            let took = between(record.started_at, record.ended_at);
+            format!("  {:11} {took:>8}", record.stage.label())
+        })
+        .collect();
+    let detail = run.end.as_ref().map_or("", |end| end.detail.as_str());
+    lines.push(format!("{}: {detail}", outcome_label(run)));
+    lines.join("\n")
 }
 
 /// The service's own percentage; else the share of the deadline that is gone.
@@ -223,6 +214,7 @@ fn bar_style() -> ProgressStyle {
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     use super::*;
     use crate::expose::sample;

@@ -15,6 +15,18 @@ pub fn scan_text(datasets: &[(&str, &Census, PassOutcome)], paper: Paper) -> Str
     parts.join("\n")
 }
 
+/// Only the calendars.
+#[must_use]
+pub fn calendar_text(datasets: &[(&str, &Census, PassOutcome)], paper: Paper) -> String {
+    let one = |(name, census, _): &(&str, &Census, PassOutcome)| {
+        let whole = or_dash(census.whole_through);
+        let behind = plural(census.dates_behind.into(), "date");
+        let head = paper.bold(name) + &format!(", whole through {whole}, {behind} behind\n\n");
+        head + &calendar(census, paper)
+    };
+    datasets.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
 fn one(name: &str, census: &Census, outcome: PassOutcome, paper: Paper) -> String {
     let mut text = paper.bold(name) + "\n";
     text += &facts(paper, &head(census, outcome));

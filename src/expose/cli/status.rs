@@ -9,7 +9,7 @@ use super::table::{Sheet, cell, number, toned};
 use crate::config::TriggerSettings;
 use crate::daemon::{DatasetReport, Report};
 use crate::expose::words::{
-    Tone, between, daemon_words, minute, next_words, pulse, trigger_words, whole_words,
+    Tone, between, daemon_words, minute, next_words, trigger_words, whole_words,
 };
 use crate::ledger::{DatasetState, Run};
 use crate::plan::Candidate;
@@ -23,7 +23,7 @@ const PASS_ROWS: usize = 8;
 /// How things stand.
 #[must_use]
 pub fn status_text(report: &Report, now: DateTime<Utc>, paper: Paper) -> String {
-    let mut text = facts(paper, &whole(report, now));
+    let mut text = facts(paper, &whole(report));
     for (name, dataset) in &report.datasets {
         text.push('\n');
         text += &one(report, name, dataset, now, paper);
@@ -51,17 +51,14 @@ pub fn trigger_text(
     rules.iter().filter_map(one).collect::<Vec<_>>().join("\n")
 }
 
-fn whole(report: &Report, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
+fn whole(report: &Report) -> Vec<(&'static str, String)> {
     let acting = &report.ledger.acting;
     let who = match (&acting.writer, acting.since) {
-        (Some(writer), Some(since)) => format!("{writer}, since {}", minute(since)),
-        (Some(writer), None) => writer.clone(),
-        (None, _) => "nobody acts".to_owned(),
+        (Some(writer), Some(since)) => format!("{writer} acts, since {}", minute(since)),
+        (Some(writer), None) => format!("{writer} acts"),
+        (None, _) => daemon_words(report),
     };
-    let mut facts = vec![
-        ("daemon", format!("{}; {}", daemon_words(report), pulse(report, now).1)),
-        ("acting", who),
-    ];
+    let mut facts = vec![("daemon", who)];
     facts.extend(report.next_scan_at.map(|at| ("next scan", minute(at))));
     if !report.config.ok {
         let problem = report.config.problem.as_deref().unwrap_or("no reason given");

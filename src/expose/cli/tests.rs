@@ -135,8 +135,7 @@ fn a_status_answers_the_four_questions_first() {
     let text = status_text(&sample::report(), sample::now(), paper());
     fits(&text);
     insta::assert_snapshot!(text, @r#"
-    daemon     acting; the loop turned 5s ago
-    acting     host-1/812/run, since 2026-03-10 03:00 UTC
+    daemon     host-1/812/run acts, since 2026-03-10 03:00 UTC
     next scan  2026-03-16 04:00 UTC
 
     liberator (mode auto)
@@ -195,17 +194,12 @@ fn a_history_is_a_table_of_attempts() {
     let text = history_text(&runs, false, paper());
     fits(&text);
     insta::assert_snapshot!(text, @r#"
-    began (UTC)       date        attempt  outcome            took     detail
+    began (UTC)       date        attempt  outcome            took
     2026-03-15 04:01  2026-03-05        1  running in export
-    2026-03-14 04:35  2026-03-06        1  succeeded           4h 57m  17 of 17
-                                                                       tables have
-                                                                       it
-    2026-03-14 04:01  2026-02-18        1  failed in load     32m 00s  task exited
-                                                                       1:
-                                                                       Essential
-                                                                       container
-                                                                       in task
-                                                                       exited
+    2026-03-14 04:35  2026-03-06        1  succeeded           4h 57m
+        17 of 17 tables have it
+    2026-03-14 04:01  2026-02-18        1  failed in load     32m 00s
+        task exited 1: Essential container in task exited
     "#);
     assert_eq!(history_text([], false, paper()), "No attempts yet.\n");
 }
@@ -218,8 +212,11 @@ fn an_explanation_has_the_evidence_and_every_attempt() {
     why     attempt 1 failed: task exited 1
     next    tried again by itself
     until   2026-03-15 07:00 UTC
+    queue   not yet: it comes into the queue by itself
     dump    parking/liberator_dump_260218.zip, 1.5 GiB, written 2026-02-18 23:07 UTC
     tables  0 of 17 have it
+
+        gapmend retry 2026-02-18 --reason "…"
 
     Seen by the scan of 2026-03-15 04:00 UTC.
 
@@ -237,7 +234,7 @@ fn an_explanation_has_the_evidence_and_every_attempt() {
     ended         2026-03-14 04:33 UTC: task exited 1: Essential container in task
                   exited
     failure       failed
-    tables        0 of 17
+    tables        0 before, 0 after, of 17 expected
     gapmend       0.1.0, configuration 3f0a
      stage      began           took     seen
      preflight  03-14 04:00:40      20s  clear

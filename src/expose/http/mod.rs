@@ -11,22 +11,26 @@ mod api;
 mod bounded;
 mod guard;
 mod health;
+mod pace;
 mod page;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use chrono::NaiveDate;
+use maud::Markup;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::bounded::Bounded;
+use self::pace::Pace;
 use super::Metrics;
 use crate::daemon::Report;
 use crate::platform::Clock;
@@ -83,21 +87,45 @@ pub async fn serve(
 fn router(state: HttpState) -> Router {
     Router::new()
         .route("/", get(status_page))
+        .route("/datasets/{name}/dates/{date}", get(date_page))
         .route("/style.css", get(style))
         .route("/metrics", get(metrics))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/datasets/{name}/dates", get(api::dates))
+        .route("/api/v1/datasets/{name}/dates/{date}", get(api::date))
         .route("/api/v1/runs", get(api::runs))
         .fallback(api::unknown)
+        .layer(middleware::from_fn_with_state(Arc::new(Pace::new()), pace::keep))
         .layer(middleware::from_fn(guard::guard))
         .with_state(state)
 }
 
-async fn status_page(State(state): State<HttpState>) -> Response {
-    let html = page::render(&state.report(), state.clock.now()).into_string();
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
+/// Renewed by a header, so that it can be told not to: whoever goes through it by keyboard or
+/// reads it aloud would lose their place.
+async fn status_page(State(state): State<HttpState>, RawQuery(query): RawQuery) -> Response {
+    let renews = query.as_deref() != Some("renew=off");
+    let page = page::render(&state.report(), renews, state.clock.now());
+    let mut response = html(page);
+    if renews {
+        response.headers_mut().insert(header::REFRESH, page::REFRESH_SECONDS.into());
+    }
+    response
+}
+
+async fn date_page(
+    State(state): State<HttpState>,
+    Path((name, date)): Path<(String, String)>,
+) -> Response {
+    let date = date.parse::<NaiveDate>().ok();
+    let page =
+        date.and_then(|date| page::render_date(&state.report(), &name, date, state.clock.now()));
+    page.map_or_else(api::not_looked_at, html)
+}
+
+fn html(page: Markup) -> Response {
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page.into_string()).into_response()
 }
 
 async fn style() -> Response {

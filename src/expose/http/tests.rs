@@ -141,6 +141,14 @@ async fn the_api_gives_the_commands_json() {
     let dates = server.body("/api/v1/datasets/liberator/dates").await;
     assert_eq!(dates["dates"].as_array().unwrap().len(), 90);
     assert_eq!(server.get("/api/v1/datasets/none/dates").await.0, 404);
+    let some = server.body("/api/v1/datasets/liberator/dates?from=2026-03-01&to=2026-03-04").await;
+    assert_eq!(some["dates"].as_array().unwrap().len(), 4);
+    assert_eq!(some["counts"], dates["counts"], "a range narrows the dates, not the sums");
+    assert_eq!(some["dates_left_out"], 0);
+    assert_eq!(server.get("/api/v1/datasets/liberator/dates?from=march").await.0, 400);
+    let one = server.body("/api/v1/datasets/liberator/dates/2026-02-18").await;
+    assert_eq!(one["commands"][0], "gapmend retry 2026-02-18 --reason \"…\"");
+    assert_eq!(server.get("/api/v1/datasets/liberator/dates/2019-01-01").await.0, 404);
     let runs = server.body("/api/v1/runs?limit=2").await;
     assert_eq!(runs["runs"][0]["date"], "2026-03-05", "the newest first");
     assert_eq!(runs["runs"].as_array().unwrap().len(), 2);
@@ -160,11 +168,86 @@ async fn the_page_escapes_what_it_shows_and_has_no_script() {
     let (_, page) = server.get("/").await;
     assert!(page.contains("&lt;script&gt;alert(1)"));
     assert!(!page.contains("<script") && !page.contains("style=\""));
-    for text in
-        ["2026-01-19, 54 dates behind", "Run in progress: 2026-03-05", "Gaps", "Last passes"]
-    {
+    for text in ["2026-01-19, 54 dates behind", "Run in progress", "Gaps", "Last passes"] {
         assert!(page.contains(text), "{text} is not on the page");
     }
+}
+
+#[tokio::test]
+async fn every_date_has_a_page_with_what_to_do() {
+    let server = server(sample::report()).await;
+    let (status, page) = server.get("/datasets/liberator/dates/2026-02-18").await;
+    assert_eq!(status, 200);
+    for text in [
+        "What to do",
+        "gapmend retry 2026-02-18",
+        "ERROR 1045 (28000)",
+        "console.aws.amazon.com/s3/object/dataplatform-prod-liberator-data-storage",
+        "DP-123",
+        "../../../style.css",
+    ] {
+        assert!(page.contains(text), "{text} is not on the page");
+    }
+    for nowhere in ["liberator/dates/2019-01-01", "liberator/dates/today", "none/dates/2026-02-18"]
+    {
+        assert_eq!(server.get(&format!("/datasets/{nowhere}")).await.0, 404, "{nowhere}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_the_world_says_is_shown_and_never_obeyed() {
+    let nasty = "\"><script>alert(1)</script><a href='javascript:x'>&amp;";
+    let mut report = sample::report();
+    let mut state = sample::state();
+    for run in &mut state.runs {
+        run.asked.by = nasty.to_owned();
+        run.asked.reason = Some(nasty.to_owned());
+        run.permitted_by = nasty.to_owned();
+        run.workflow_run = Some(nasty.to_owned());
+        run.load.as_mut().unwrap().task_arn = Some(nasty.to_owned());
+        if let Some(end) = &mut run.end {
+            end.detail = nasty.to_owned();
+            end.log_tail = vec![nasty.to_owned()];
+        }
+    }
+    report.ledger = Arc::new(state);
+    let dataset = report.datasets.get_mut(sample::NAME).unwrap();
+    let mut census = sample::census();
+    for verdict in &mut census.dates {
+        verdict.reason = nasty.to_owned();
+        verdict.next = nasty.to_owned();
+        verdict.dumps.iter_mut().for_each(|dump| dump.key = nasty.to_owned());
+    }
+    dataset.census = Some(Arc::new(census));
+    let server = server(report).await;
+    for path in ["/", "/datasets/liberator/dates/2026-02-18"] {
+        let (status, page) = server.get(path).await;
+        assert_eq!(status, 200);
+        assert!(page.contains("&lt;script&gt;alert(1)"), "{path} shows it");
+        for risk in ["<script", "<a href='javascript", "=\"javascript"] {
+            assert!(!page.contains(risk), "{path} has {risk}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_renews_itself_unless_it_is_told_not_to() {
+    let server = server(sample::report()).await;
+    assert!(server.get("/").await.1.contains("refresh: 30"));
+    let (_, still) = server.get("/?renew=off").await;
+    assert!(!still.contains("refresh: 30"));
+    assert!(!still.contains("http-equiv"));
+}
+
+#[tokio::test]
+async fn a_client_in_a_loop_is_told_to_come_back_and_metrics_still_answer() {
+    let server = server(sample::report()).await;
+    let mut refused = 0;
+    for _ in 0..120 {
+        refused += usize::from(server.get("/style.css").await.0 == 429);
+    }
+    assert!(refused > 0, "120 requests at once");
+    assert_eq!(server.get("/metrics").await.0, 200);
 }
 
 #[tokio::test]

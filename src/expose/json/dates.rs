@@ -10,6 +10,7 @@ use super::runs::RunJson;
 use super::{maybe_instant, value};
 use crate::daemon::Report;
 use crate::domain::{DateStatus, Dump, PassOutcome, TableId};
+use crate::expose::advice::{commands, queue_words};
 use crate::expose::words::rfc3339;
 use crate::plan::{Candidate, Census, DateVerdict, Plan, Rest};
 
@@ -106,6 +107,10 @@ struct ExplainJson<'a> {
     #[serde(flatten)]
     date: DateJson<'a>,
     queue_position: Option<usize>,
+    /// Why it is, or is not, in the queue.
+    queue: String,
+    /// What to go on with, the first one first.
+    commands: Vec<String>,
     enqueued_at: Option<String>,
     runs: Vec<RunJson<'a>>,
 }
@@ -156,6 +161,8 @@ pub fn explain_json(name: &str, date: NaiveDate, report: &Report) -> Option<Valu
         dataset: name,
         date: DateJson::of(verdict),
         queue_position: place.map(|place| place + 1),
+        queue: queue_words(name, verdict, report),
+        commands: commands(name, verdict, report),
         enqueued_at: maybe_instant(state.and_then(|state| state.enqueued.get(&date)).copied()),
         runs: report.ledger.runs_of(name, date).map(RunJson::of).collect(),
     }))

@@ -11,7 +11,7 @@ use super::{maybe_instant, value};
 use crate::domain::{FailureReason, TriggerState};
 use crate::expose::words::rfc3339;
 use crate::ledger::state::StageRecord;
-use crate::ledger::{Asked, Repeat, Run};
+use crate::ledger::{Asked, Repeat, Run, Trace};
 
 #[derive(Serialize)]
 struct HealJson<'a> {
@@ -54,14 +54,19 @@ pub(super) struct RunJson<'a> {
     permitted_by: &'a str,
     dump: Option<DumpJson<'a>>,
     task_arn: Option<&'a str>,
+    snapshot: Option<&'a str>,
+    export: Option<&'a str>,
     client_token: Option<&'a str>,
     started_by: Option<&'a str>,
     workflow_run: Option<&'a str>,
     /// Runs of the workflow that wrote nothing, after which it was started again.
     workflow_runs_judged: &'a [String],
     stopping: Option<&'a str>,
+    cancelled_by: Option<AskedJson<'a>>,
     repeat: Option<&'static str>,
     tables_expected: u32,
+    /// When it began, and at its end.
+    tables_before: Option<u32>,
     tables_present: Option<u32>,
     log_tail: &'a [String],
     config: &'a str,
@@ -160,13 +165,17 @@ impl<'a> RunJson<'a> {
             permitted_by: &run.permitted_by,
             dump: run.dump.as_ref().map(DumpJson::of),
             task_arn: load.and_then(|load| load.task_arn.as_deref()),
+            snapshot: run.traces.get(&Trace::Snapshot).map(String::as_str),
+            export: run.traces.get(&Trace::Export).map(String::as_str),
             client_token: load.map(|load| load.task.client_token.as_str()),
             started_by: load.map(|load| load.task.started_by.as_str()),
             workflow_run: run.workflow_run.as_deref(),
             workflow_runs_judged: &run.workflow_runs_judged,
             stopping: run.stopping.as_ref().map(|stop| stop.detail.as_str()),
+            cancelled_by: run.cancelled_by.as_ref().map(AskedJson::of),
             repeat: end.map(|end| repeat_label(end.repeat)),
             tables_expected: run.tables_expected,
+            tables_before: run.tables_before,
             tables_present: end.and_then(|end| end.tables_present),
             log_tail: end.map_or(&[], |end| end.log_tail.as_slice()),
             config: &run.config,

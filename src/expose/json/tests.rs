@@ -177,3 +177,85 @@ fn a_check_is_ok_unless_something_is_wrong() {
     assert_eq!(check_json(&[finding(Verdict::Right), finding(Verdict::Doubtful)])["ok"], true);
     assert_eq!(check_json(&[finding(Verdict::Wrong)])["ok"], false);
 }
+
+/// The census of the last days only, so that a document can be read.
+fn last_days() -> crate::plan::Census {
+    let mut census = sample::census();
+    let from = sample::date("2026-03-03");
+    census.dates.retain(|verdict| verdict.date >= from);
+    census.gaps.retain(|gap| gap.from >= from);
+    census
+}
+
+/// Every document of the commands, by the name of its example under `docs/json`.
+fn documents() -> Vec<(&'static str, Value)> {
+    let mut report = sample::holding_report();
+    let dataset = report.datasets.get_mut(sample::NAME).unwrap();
+    dataset.census = Some(std::sync::Arc::new(last_days()));
+    let mut status = status_json(&report);
+    status["daemon"]["version"] = "0.1.0".into();
+    status["daemon"]["revision"] = "1a2b3c4d".into();
+    let plan = crate::plan::Plan { census: Some(last_days()), ..sample::plan() };
+    let failed = sample::failed_run();
+    let triggers = BTreeMap::from([(sample::NAME.to_owned(), TriggerState::Enabled)]);
+    let finding = Finding {
+        subject: "liberator: cluster dataplatform-prod-workers".to_owned(),
+        verdict: Verdict::Wrong,
+        detail: "it is not there".to_owned(),
+        hint: Some("see datasets.liberator.load.cluster".to_owned()),
+    };
+    let explained = explain_json(sample::NAME, sample::date("2026-02-18"), &sample::report());
+    vec![
+        ("scan", scan_json(&[(sample::NAME, &last_days(), PassOutcome::Waiting)])),
+        ("plan", plan_json(&[(sample::NAME, &plan)])),
+        ("explain", explained.unwrap()),
+        ("history", history_json([&failed, &sample::active_run()])),
+        ("heal", heal_json([&failed], &triggers)),
+        ("status", status),
+        ("trigger", trigger_json(&report, &[(sample::NAME, &sample::rule())])),
+        ("check", check_json(&[finding])),
+    ]
+}
+
+/// A change of a document is a change of the interface: it is seen here, and in a review.
+#[test]
+fn the_examples_of_the_documentation_are_what_is_printed() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json");
+    let fresh = std::env::temp_dir().join("gapmend-docs-json");
+    std::fs::create_dir_all(&fresh).unwrap();
+    let mut lagging = Vec::new();
+    for (name, document) in documents() {
+        let text = format!("{document:#}\n");
+        let file = format!("{name}.json");
+        std::fs::write(fresh.join(&file), &text).unwrap();
+        if std::fs::read_to_string(docs.join(&file)).unwrap_or_default() != text {
+            lagging.push(file);
+        }
+    }
+    assert!(lagging.is_empty(), "{lagging:?} lag: `cp {}/* docs/json/`", fresh.display());
+}
+
+#[test]
+fn every_member_is_documented() {
+    fn members(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(table) => {
+                for (key, value) in table {
+                    found.insert(key.clone());
+                    members(value, found);
+                }
+            }
+            Value::Array(list) => list.iter().for_each(|value| members(value, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let text = include_str!("../../../docs/json.md");
+    let mut found = BTreeSet::new();
+    for (_, document) in &documents() {
+        members(document, &mut found);
+    }
+    found.remove(sample::NAME); // a dataset's own name
+    let silent: Vec<&String> =
+        found.iter().filter(|name| !text.contains(&format!("`{name}`"))).collect();
+    assert!(silent.is_empty(), "docs/json.md does not tell of {silent:?}");
+}

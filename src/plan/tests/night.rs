@@ -166,6 +166,7 @@ impl World {
             asked: Asked::schedule(),
             permitted_by: "mode auto".to_owned(),
             tables_expected: 2,
+            tables_before: Some(0),
             config: String::new(),
             version: String::new(),
             preflight_at: at,

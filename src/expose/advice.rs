@@ -1,0 +1,106 @@
+//! What to do about a date, as commands that can be pasted.
+//!
+//! The verdict says it in words (`next`); here are the commands that go with them. What a
+//! command may do is decided where it is carried out, never here.
+
+use chrono::NaiveDate;
+
+use crate::config::{self, Mode};
+use crate::daemon::{DatasetReport, Report};
+use crate::domain::DateStatus;
+use crate::plan::DateVerdict;
+
+/// Who moves a date on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hands {
+    /// gapmend, without being asked.
+    Gapmend,
+    /// A person: gapmend will not do it.
+    Person,
+    /// Nobody has to.
+    Nobody,
+}
+
+/// Who moves a date of that status on.
+pub(super) fn hands(status: DateStatus) -> Hands {
+    match status {
+        DateStatus::Missing
+        | DateStatus::BackingOff
+        | DateStatus::TooYoung
+        | DateStatus::Running => Hands::Gapmend,
+        DateStatus::Partial
+        | DateStatus::Empty
+        | DateStatus::Unregistered
+        | DateStatus::NoDump
+        | DateStatus::NotAllowed
+        | DateStatus::Quarantined
+        | DateStatus::BadDump => Hands::Person,
+        DateStatus::Available
+        | DateStatus::Waived
+        | DateStatus::NotExpected
+        | DateStatus::NotDue => Hands::Nobody,
+    }
+}
+
+/// The commands to go on with, the first one first.
+pub(super) fn commands(name: &str, verdict: &DateVerdict, report: &Report) -> Vec<String> {
+    let Some(dataset) = report.datasets.get(name) else { return Vec::new() };
+    let date = verdict.date;
+    let heal = format!("gapmend heal --date {date} --reason \"…\"");
+    let upload = format!("gapmend upload FILE --date {date}");
+    let commands = match verdict.status {
+        DateStatus::Running => {
+            vec!["gapmend status --watch".to_owned(), "gapmend cancel --reason \"…\"".to_owned()]
+        }
+        DateStatus::Missing if dataset.settings.mode == Mode::Observe => {
+            vec!["gapmend plan".to_owned()]
+        }
+        DateStatus::Missing => vec![heal],
+        DateStatus::NotAllowed if may_be_asked_for(dataset, date) => vec![heal],
+        DateStatus::BackingOff => vec![format!("gapmend retry {date} --reason \"…\"")],
+        DateStatus::Quarantined => vec![
+            format!("gapmend history --date {date}"),
+            format!("gapmend retry {date} --reason \"…\""),
+        ],
+        DateStatus::NoDump => vec![upload],
+        DateStatus::BadDump => vec![format!("{upload} --replace")],
+        DateStatus::Partial | DateStatus::Empty | DateStatus::Unregistered => {
+            vec![format!("gapmend explain {date} --output json")]
+        }
+        DateStatus::NotAllowed
+        | DateStatus::TooYoung
+        | DateStatus::Available
+        | DateStatus::Waived
+        | DateStatus::NotExpected
+        | DateStatus::NotDue => Vec::new(),
+    };
+    let several = report.datasets.len() > 1;
+    commands
+        .into_iter()
+        .map(|command| if several { format!("{command} --dataset {name}") } else { command })
+        .collect()
+}
+
+/// A date outside the allowlist may be asked for by name; a denied one may not.
+fn may_be_asked_for(dataset: &DatasetReport, date: NaiveDate) -> bool {
+    let today = dataset.census.as_ref().map_or(date, |census| census.today);
+    config::entry_for(&dataset.settings.backfill.deny, date, today).is_none()
+}
+
+/// Why a date is, or is not, in the queue.
+pub(super) fn queue_words(name: &str, verdict: &DateVerdict, report: &Report) -> String {
+    let Some(dataset) = report.datasets.get(name) else { return "not looked at".to_owned() };
+    let place = dataset.queue.iter().position(|candidate| candidate.date == verdict.date);
+    match (place, &dataset.rest) {
+        (Some(place), Some(rest)) => {
+            format!("number {} of {}; nothing starts now: {rest}", place + 1, dataset.queue.len())
+        }
+        (Some(place), None) => format!("number {} of {}", place + 1, dataset.queue.len()),
+        (None, _) => match hands(verdict.status) {
+            Hands::Gapmend if verdict.status == DateStatus::Running => "it is running".to_owned(),
+            Hands::Gapmend => "not yet: it comes into the queue by itself".to_owned(),
+            Hands::Person => "no: only a person can move it on".to_owned(),
+            Hands::Nobody => "no: there is nothing to heal".to_owned(),
+        },
+    }
+}
