@@ -41,6 +41,15 @@ install root="/": release-binary
     install -D -m 0755 "${CARGO_TARGET_DIR:-target}/release/gapmend" "{{root}}/usr/bin/gapmend"
     deploy/systemd/install.sh "{{root}}"
 
+# A release in dist/: archive, bill of materials, sums; the version and its changelog must be there
+release:
+    deploy/release.sh
+
+# The image, image's root, unit and Terraform module, as far as one machine can hold them to the truth
+check-deploy:
+    cargo build
+    deploy/check.sh "${CARGO_TARGET_DIR:-target}/debug/gapmend"
+
 # An optimised binary
 release-binary:
     cargo build --release --locked

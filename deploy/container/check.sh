@@ -1,17 +1,15 @@
 #!/bin/sh
-# The image without a container engine: its Dockerfile is linted, and the binary is run on a
-# read-only root that holds only what the image would hold, as nobody.
+# The image without a container engine: the binary is run on a read-only root that holds only
+# what the image would hold, as nobody.
 #
-#   check.sh BINARY
+#   check.sh BINARY        as root
 set -eu
 cd "$(dirname -- "$0")/../.."
 
 binary=$1
 root=$(mktemp -d)
+chmod 0755 "$root"
 trap 'rm -rf -- "$root"' EXIT
-
-hadolint deploy/Dockerfile
-echo "hadolint: deploy/Dockerfile is clean"
 
 deploy/container/rootfs.sh "$binary" "$root"
 size() { du -sh --apparent-size "$1" | cut -f1; }
@@ -22,15 +20,16 @@ unshare --mount sh -eu -c '
     root=$1
     mount --bind "$root" "$root"
     mount -t tmpfs tmpfs "$root/tmp"
-    mkdir -p "$root/proc" && mount --rbind /proc "$root/proc"
+    mkdir -p "$root/proc" "$root/dev"
+    mount --rbind /proc "$root/proc"
+    touch "$root/dev/null" && mount --bind /dev/null "$root/dev/null"
     mount -o remount,bind,ro "$root"
     nobody() { chroot --userspec=65532:65532 "$root" /usr/bin/gapmend "$@"; }
     nobody --version
     nobody config schema >/dev/null
     if nobody healthcheck 2>/dev/null; then echo "healthy without a daemon"; exit 1; fi
-    nobody demo --once >"$root/tmp/demo.txt" || { cat "$root/tmp/demo.txt"; exit 1; }
+    nobody demo --once >"$root/tmp/demo.txt" 2>&1 || { cat "$root/tmp/demo.txt"; exit 1; }
     grep -q succeeded "$root/tmp/demo.txt"
-    if chroot --userspec=65532:65532 "$root" /usr/bin/gapmend man >"$root/usr/written" 2>/dev/null
-    then echo "the root can be written"; exit 1; fi
+    if touch "$root/usr/written" 2>/dev/null; then echo "the root can be written"; exit 1; fi
 ' sh "$root"
 echo "the binary runs on the image's root, read-only and as nobody"

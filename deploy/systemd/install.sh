@@ -9,6 +9,11 @@ gapmend="$root/usr/bin/gapmend"
 share="$root/usr/share"
 unit=$(dirname -- "$0")/gapmend.service
 
+[ -x "$gapmend" ] || {
+    echo "$gapmend is not there: install the binary first" >&2
+    exit 1
+}
+
 put() { install -D -m 0644 /dev/stdin "$1"; }
 
 install -D -m 0644 "$unit" "$root/lib/systemd/system/gapmend.service"

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
+use gapmend::config::Environment;
 use gapmend::expose::Exit;
 use gapmend::expose::cli::Out;
 use gapmend::expose::cli::args::DemoArgs;
@@ -124,6 +125,9 @@ impl Stage {
 
     fn command(&self, arguments: &[&str]) -> Result<Command, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
+        for name in Environment::of_process().our_names() {
+            command.env_remove(name); // what is configured here is not meant for the demo
+        }
         command
             .arg("--config")
             .arg(&self.config)

@@ -32,6 +32,11 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The names of gapmend's own variables.
+    pub fn our_names(&self) -> impl Iterator<Item = &str> {
+        self.variables.keys().map(String::as_str).filter(|name| name.starts_with("GAPMEND_"))
+    }
+
     /// Whether this is an ECS task, whose disk dies with it.
     #[must_use]
     pub fn is_on_ecs(&self) -> bool {

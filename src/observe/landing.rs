@@ -192,6 +192,46 @@ mod tests {
     }
 
     #[test]
+    fn names_that_are_not_exactly_the_pattern_are_noise() {
+        let settings = crate::config::load_text(
+            include_str!("../../config/liberator.toml"),
+            &crate::config::Environment::default(),
+            "2026-11-01T00:00:00Z".parse().unwrap(),
+        );
+        let settings = settings.unwrap().settings;
+        let dataset = settings.dataset(None).unwrap();
+        let mut view = LandingView::default();
+        let names = [
+            "liberator_dump_20261110.zip\n",
+            "liberator_dump_20261110.zip.exe",
+            "<script>liberator_dump_20261110.zip",
+            "../liberator_dump_20261110.zip",
+            "liberator_dump_20261340.zip",
+            "liberator_dump_99999999999.zip",
+            "\u{1b}[2J",
+            "",
+        ];
+        for name in names {
+            let key = format!("parking/{name}");
+            note_object(&mut view, dataset, ObjectInfo { key, ..object() });
+        }
+        assert!(view.dumps.is_empty(), "{:?}", view.dumps);
+        assert_eq!(view.noise, names.len() as u64);
+        note_object(&mut view, dataset, object());
+        assert_eq!(view.dumps.len(), 1);
+    }
+
+    fn object() -> ObjectInfo {
+        ObjectInfo {
+            key: "parking/liberator_dump_20261110.zip".to_owned(),
+            size: u64::MAX,
+            etag: "e".to_owned(),
+            last_modified: "2026-11-10T23:00:00Z".parse().unwrap(),
+            storage_class: None,
+        }
+    }
+
+    #[test]
     fn the_arrival_is_learned_from_dumps_that_landed_on_their_own_day() {
         let dump = |at: &str| Dump {
             key: "k".to_owned(),

@@ -208,6 +208,13 @@ async fn workflow_view(
     Ok(())
 }
 
+/// A dump's own bytes reach this log, in the database's complaints: whatever could steer a
+/// terminal, or turn the direction of its text, becomes a space.
+fn harmless(line: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    line.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect()
+}
+
 /// The log's end is a help to people; without it the failure stands all the same.
 async fn log_tail(platform: &dyn Platform, dataset: &DatasetSettings, task: &Task) -> Vec<String> {
     let (Some(group), Some(prefix)) = (&dataset.load.log_group, &dataset.load.log_stream_prefix)
@@ -217,7 +224,7 @@ async fn log_tail(platform: &dyn Platform, dataset: &DatasetSettings, task: &Tas
     let id = task.arn.rsplit('/').next().unwrap_or(&task.arn);
     let stream = format!("{prefix}/{}/{id}", dataset.load.container);
     match platform.log_tail(group, &stream, LOG_LINES).await {
-        Ok(lines) => lines,
+        Ok(lines) => lines.iter().map(|line| harmless(line)).collect(),
         Err(error) => vec![format!("(its log could not be read: {error})")],
     }
 }

