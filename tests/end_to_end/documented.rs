@@ -12,13 +12,14 @@ use gapmend::expose::cli::Cli;
 use crate::stage::{Stage, days_ago, world};
 
 /// In the order in which a newcomer reads them.
-const PAGES: [&str; 3] = ["README.md", "docs/guide.md", "deploy/README.md"];
+const PAGES: [&str; 4] =
+    ["README.md", "docs/guide.md", "deploy/README.md", "docs/going-live.md"];
 
 /// The date of the examples.
 const EXAMPLE: &str = "2022-06-01";
 
 /// What a block may show besides gapmend: it is built and tested by CI.
-const OTHERS: [&str; 3] = ["cargo", "just", "docker"];
+const OTHERS: [&str; 4] = ["cargo", "just", "docker", "aws"];
 
 /// A command, and whether it is to be run.
 struct Shown {

@@ -31,15 +31,20 @@ fn slow_world() -> WorldBuilder {
 #[track_caller]
 pub(crate) fn uses_of(stage: &Stage, blocks: &[&str]) -> BTreeSet<String> {
     let policy = Policy::of(blocks);
+    let calls = stage.door.calls();
+    let asks: BTreeSet<_> = calls
+        .iter()
+        .flat_map(|call| {
+            // What was refused needs no grant: a rule that is not there, a fault of the day.
+            let is_answered = call.status.is_some_and(|status| status < 300);
+            asks_of(call).into_iter().map(move |ask| (ask, is_answered))
+        })
+        .collect();
     let mut used = BTreeSet::new();
-    for call in stage.door.calls() {
-        // What was refused needs no grant: a rule that is not there, a fault of the day.
-        let is_answered = call.status.is_some_and(|status| status < 300);
-        for ask in asks_of(&call) {
-            match policy.allows(&ask) {
-                Some(statement) => drop(used.insert(format!("{} {}", statement.name, ask.action))),
-                None => assert!(!is_answered, "{blocks:?} do not grant {ask:?}"),
-            }
+    for (ask, is_answered) in asks {
+        match policy.allows(&ask) {
+            Some(statement) => drop(used.insert(format!("{} {}", statement.name, ask.action))),
+            None => assert!(!is_answered, "{blocks:?} do not grant {ask:?}"),
         }
     }
     used
