@@ -12,8 +12,7 @@ use gapmend::expose::cli::Cli;
 use crate::stage::{Stage, days_ago, world};
 
 /// In the order in which a newcomer reads them.
-const PAGES: [&str; 4] =
-    ["README.md", "docs/guide.md", "deploy/README.md", "docs/going-live.md"];
+const PAGES: [&str; 4] = ["README.md", "docs/guide.md", "deploy/README.md", "docs/going-live.md"];
 
 /// The date of the examples.
 const EXAMPLE: &str = "2022-06-01";
