@@ -27,4 +27,4 @@ pub use report::{
     ConfigReport, DatasetReport, Finding, Happening, Names, NoRecorder, Recorder, Report, Verdict,
 };
 pub use retire::{is_busy, wind_up};
-pub use serve::{Reload, serve, take_up};
+pub use serve::{Reload, serve, take_up, turns};

@@ -28,12 +28,10 @@ pub async fn take_up(engine: &mut Engine) -> Result<(), LedgerError> {
     engine.ledger.act("run").await.map(drop)
 }
 
-/// Runs until `shutdown`: passes, and stands by when a newer process acts.
-///
-/// Running ingestions are left to be adopted by the next start.
+/// Runs until `shutdown`, woken by a bell once a minute beside the loop's own timer.
 ///
 /// # Errors
-/// The ledger cannot be written any more, or is poisoned: the process must begin anew.
+/// As for [`turns`].
 pub async fn serve(
     engine: &mut Engine,
     wake: Arc<Notify>,
@@ -44,22 +42,41 @@ pub async fn serve(
     if let Err(error) = &bell {
         tracing::warn!(%error, "the scheduler did not start; the loop's own timer wakes it");
     }
+    let served = turns(engine, &wake, &mut reload, &shutdown).await;
+    if let Ok(bell) = bell {
+        bell.stop().await;
+    }
+    served
+}
+
+/// The loop itself, by any clock: passes, stands by when a newer process acts, and leaves when
+/// it is told to.
+///
+/// Running ingestions are left to be adopted by the next start.
+///
+/// # Errors
+/// The ledger cannot be written any more, or is poisoned: the process must begin anew.
+pub async fn turns(
+    engine: &mut Engine,
+    wake: &Notify,
+    reload: &mut Reload,
+    shutdown: &CancellationToken,
+) -> Result<(), LedgerError> {
     while !shutdown.is_cancelled() {
-        reload_config(engine, &mut reload);
+        reload_config(engine, reload);
         let until = tokio::select! {
-            until = turn(engine) => until?,
+            biased;
             () = shutdown.cancelled() => break,
+            until = turn(engine) => until?,
         };
         engine.publish_report();
         let sleep = nap(until, engine.world.now());
         tokio::select! {
-            () = engine.world.clock.sleep(sleep) => {}
-            () = wake.notified() => {}
+            biased;
             () = shutdown.cancelled() => {}
+            () = wake.notified() => {}
+            () = engine.world.clock.sleep(sleep) => {}
         }
-    }
-    if let Ok(bell) = bell {
-        bell.stop().await;
     }
     engine.ledger.leave().await
 }

@@ -25,6 +25,8 @@ use crate::platform::Clock;
 
 /// Turns of the runtime without activity after which time moves: messages between tasks need some.
 const IDLE_TURNS: u32 = 32;
+/// The same where nobody sends messages between tasks.
+const IDLE_TURNS_OF_ONE_TASK: u32 = 3;
 
 /// A `Clock` in virtual time over the model.
 #[derive(Clone, Debug)]
@@ -34,19 +36,33 @@ pub struct SimClock {
 }
 
 /// Who sleeps until when.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Bed {
     sleepers: BTreeSet<(DateTime<Utc>, u64)>,
     next_number: u64,
     activity: u64,
     holds: u32,
+    idle_turns: u32,
 }
 
 impl SimClock {
     /// A clock over this world. Clones share their sleepers; two clocks of one world do not.
     #[must_use]
     pub fn new(sim: Sim) -> Self {
-        Self { sim, bed: Arc::default() }
+        Self::with_idle_turns(sim, IDLE_TURNS)
+    }
+
+    /// The same where everything runs in one task: a turn polls it all, so few idle ones say
+    /// that nobody has anything to do.
+    #[must_use]
+    pub fn of_one_task(sim: Sim) -> Self {
+        Self::with_idle_turns(sim, IDLE_TURNS_OF_ONE_TASK)
+    }
+
+    fn with_idle_turns(sim: Sim, idle_turns: u32) -> Self {
+        let (sleepers, next_number, activity, holds) = (BTreeSet::new(), 0, 0, 0);
+        let bed = Bed { sleepers, next_number, activity, holds, idle_turns };
+        Self { sim, bed: Arc::new(Mutex::new(bed)) }
     }
 
     /// The world behind it.
@@ -115,14 +131,14 @@ impl Sleep {
     }
 
     /// Counts the turns in which nobody does anything while this sleeper is the first.
-    fn count_turn(&mut self, seen: (u64, u64), may_count: bool) -> bool {
+    fn count_turn(&mut self, seen: (u64, u64), may_count: bool, enough: u32) -> bool {
         if seen != self.seen || !may_count {
             self.seen = seen;
             self.idle_turns = 0;
             return false;
         }
         self.idle_turns += 1;
-        self.idle_turns >= IDLE_TURNS
+        self.idle_turns >= enough
     }
 }
 
@@ -134,7 +150,8 @@ impl Future for Sleep {
         let bed = clock.bed();
         let mut world = clock.sim.lock();
         let is_first = bed.sleepers.first() == Some(&self.place);
-        if self.count_turn((bed.activity, world.requests), is_first && bed.holds == 0) {
+        let seen = (bed.activity, world.requests);
+        if self.count_turn(seen, is_first && bed.holds == 0, bed.idle_turns) {
             world.advance_to(until);
         }
         // Others may have moved the world past us; still the earliest goes first.

@@ -268,9 +268,8 @@ impl Platform for SimPlatform {
 
     async fn workflow_runs(&self, name: &str, since: DateTime<Utc>) -> Answer<Vec<WorkflowRun>> {
         self.ask("glue:GetWorkflowRuns", name, |world| {
-            let runs = world.workflow_runs(name)?;
-            let recent = runs.iter().filter(|run| run.started_at > since);
-            Ok(recent.map(|run| workflow_run(run, None)).collect())
+            world.workflow(name)?;
+            Ok(world.workflow_runs_since(name, since).map(|run| workflow_run(run, None)).collect())
         })
     }
 

@@ -1,6 +1,6 @@
 //! ECS: tasks and their lives, tokens, listing and describing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -197,6 +197,8 @@ const TOKEN_LIFETIME_HOURS: i64 = 24;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ecs {
     pub(super) tasks: BTreeMap<String, TaskRecord>,
+    /// Those that ECS may still know: the others stopped long ago.
+    recent: BTreeSet<String>,
     /// Per cluster and token: the request, the task that it started, and when.
     tokens: BTreeMap<(String, String), (RunTask, String, DateTime<Utc>)>,
 }
@@ -221,6 +223,8 @@ impl World {
             self.after(self.timing.provisioning, step);
         }
         self.ecs.tasks.insert(task.arn.clone(), task.clone());
+        self.forget_old_tasks();
+        self.ecs.recent.insert(task.arn.clone());
         Ok(RunTaskAnswer { tasks: vec![task], failures: Vec::new() })
     }
 
@@ -237,7 +241,22 @@ impl World {
                 && filter.family.as_ref().is_none_or(|family| *family == task.family)
                 && (filter.started_by.is_none() || filter.started_by == task.started_by)
         };
-        Ok(self.ecs.tasks.values().filter(fits).map(|task| task.arn.clone()).collect())
+        Ok(self.recent_tasks().filter(fits).map(|task| task.arn.clone()).collect())
+    }
+
+    /// The tasks of the last hours, in order of their ARNs.
+    pub(super) fn recent_tasks(&self) -> impl Iterator<Item = &TaskRecord> {
+        self.ecs.recent.iter().filter_map(|arn| self.ecs.tasks.get(arn))
+    }
+
+    fn forget_old_tasks(&mut self) {
+        let mut recent = std::mem::take(&mut self.ecs.recent);
+        let before = self.now - self.timing.describable;
+        recent.retain(|arn| {
+            let stopped_at = self.ecs.tasks.get(arn).and_then(|task| task.stopped_at);
+            stopped_at.is_none_or(|at| at >= before)
+        });
+        self.ecs.recent = recent;
     }
 
     /// `ecs:DescribeTasks`: the tasks that ECS knows, and `MISSING` for the others.

@@ -158,6 +158,14 @@ impl World {
         tasks
     }
 
+    /// Whether a task is not over yet that was started by someone of this name.
+    pub fn has_live_task_of(&self, prefix: &str) -> bool {
+        self.recent_tasks().any(|task| {
+            task.stopped_at.is_none()
+                && task.started_by.as_ref().is_some_and(|who| who.starts_with(prefix))
+        })
+    }
+
     /// The writings of a date into a raw table.
     pub fn generations(&self, database: &str, table: &str, date: NaiveDate) -> &[Generation] {
         let id = TableId { database: database.to_owned(), table: table.to_owned() };

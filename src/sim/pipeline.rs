@@ -231,9 +231,8 @@ impl World {
         let database = self.names.landing_database.clone();
         for table in self.tables_of(&BTreeSet::new()) {
             let prefix = self.landing_base(&table);
-            let files = self.list_objects(&bucket, &prefix, None, usize::MAX).unwrap_or_default();
-            let dates: BTreeSet<_> =
-                files.iter().filter_map(|file| import_date(&file.key)).collect();
+            let files = self.objects_below(&bucket, &prefix, None);
+            let dates: BTreeSet<_> = files.filter_map(|file| import_date(&file.key)).collect();
             for date in dates {
                 let base = format!("s3://{bucket}/{prefix}");
                 self.register(&database, &table, &base, date);
@@ -288,10 +287,9 @@ impl World {
         let mut unseen = Vec::new();
         for date in dates {
             let prefix = format!("{}{}", self.landing_base(table), partition_path(date));
-            let bucket = &self.names.landing_zone_bucket;
-            let files = self.list_objects(bucket, &prefix, None, usize::MAX).unwrap_or_default();
-            let fresh = files.into_iter().filter(|file| self.is_unseen(job, file));
-            unseen.extend(fresh.map(|file| (date, file)));
+            let files = self.objects_below(&self.names.landing_zone_bucket, &prefix, None);
+            let fresh = files.filter(|file| self.is_unseen(job, file));
+            unseen.extend(fresh.map(|file| (date, file.clone())));
         }
         unseen
     }

@@ -83,7 +83,8 @@ impl Body {
         self.range(0, self.len())
     }
 
-    pub(super) fn etag(&self) -> String {
+    /// The MD5 of the bytes that are held, in hex.
+    pub fn etag(&self) -> String {
         let mut digest = Md5::new();
         digest.update(&self.head);
         digest.update(self.zeros.to_be_bytes());
@@ -166,18 +167,26 @@ impl World {
         start_after: Option<&str>,
         at_most: usize,
     ) -> SimResult<Vec<ObjectRecord>> {
-        let objects = self.bucket(bucket)?;
+        self.bucket(bucket)?;
+        Ok(self.objects_below(bucket, prefix, start_after).take(at_most).cloned().collect())
+    }
+
+    /// The same without copies; none in a bucket that is absent.
+    pub(super) fn objects_below<'a>(
+        &'a self,
+        bucket: &str,
+        prefix: &'a str,
+        start_after: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a ObjectRecord> {
         let from = match start_after {
             Some(after) if after >= prefix => Bound::Excluded(after),
             Some(_) | None => Bound::Included(prefix),
         };
-        Ok(objects
-            .range::<str, _>((from, Bound::Unbounded))
+        let objects = self.s3.buckets.get(bucket).into_iter();
+        objects
+            .flat_map(move |objects| objects.range::<str, _>((from, Bound::Unbounded)))
             .map(|(_, object)| object)
-            .take_while(|object| object.key.starts_with(prefix))
-            .take(at_most)
-            .cloned()
-            .collect())
+            .take_while(move |object| object.key.starts_with(prefix))
     }
 
     /// `s3:HeadObject`; with `if_match`, only while it has that `ETag`.

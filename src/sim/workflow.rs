@@ -202,6 +202,16 @@ impl World {
         Ok(self.workflows.runs.values().filter(|run| run.name == name).cloned().collect())
     }
 
+    /// The same without copies, those that began since; none of a workflow that is absent.
+    pub(super) fn workflow_runs_since(
+        &self,
+        name: &str,
+        since: DateTime<Utc>,
+    ) -> impl Iterator<Item = &WorkflowRunRecord> {
+        let runs = self.workflows.runs.values();
+        runs.filter(move |run| run.started_at > since && run.name == name)
+    }
+
     /// `glue:GetWorkflowRun`, graph and properties included.
     pub fn workflow_run(&self, name: &str, id: &str) -> SimResult<&WorkflowRunRecord> {
         self.workflow(name)?;
@@ -349,7 +359,8 @@ impl World {
     /// A job runs once at a time: a second start fails at once (H27).
     fn start_job(&mut self, run: &str, job: &JobSpec) {
         let now = self.now;
-        let busy = self.job_runs(&job.name).is_ok_and(|runs| runs.iter().any(is_running));
+        let all = self.workflows.runs.values().filter_map(|each| each.job_runs.get(&job.name));
+        let busy = all.flatten().any(is_running);
         let record = JobRunRecord {
             id: format!("jr_{}", self.random_hex(64)),
             job: job.name.clone(),

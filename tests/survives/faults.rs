@@ -148,7 +148,7 @@ fn bad_dump(random: &mut fastrand::Rng) -> DumpKind {
 }
 
 /// What goes wrong with a date: mostly nothing, else one thing, once or always.
-fn profile(random: &mut fastrand::Rng) -> Profile {
+pub(super) fn profile(random: &mut fastrand::Rng) -> Profile {
     let times = if random.u8(0..4) == 0 { Times::Always } else { Times::First(1) };
     let good = Profile::default();
     match random.u8(0..24) {

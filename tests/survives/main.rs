@@ -10,3 +10,4 @@ mod crash_points;
 mod faults;
 mod laws;
 mod mortal;
+mod years;

@@ -1,29 +1,75 @@
 //! A process that can die: every call that leaves it is numbered, and at a chosen one it
 //! stops for ever. The test then drops it, as a crash does.
+//!
+//! An effect is two calls: one before it is asked for, and one when its answer comes, so that
+//! a death falls before it and after it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
-use gapmend::domain::{Export, Rule, Snapshot, Task, WorkflowRun};
+use chrono::{DateTime, TimeDelta, Utc};
+use gapmend::domain::{Export, Rule, RuleState, Snapshot, Task, WorkflowRun};
 use gapmend::ledger::store::Lock;
 use gapmend::ledger::{MemoryStore, Store, StoreError};
 use gapmend::platform::{
     Answer, Caller, CatalogTable, Created, DeadMan, Listing, ObjectInfo, ObjectRange, Partition,
     PartitionQuery, Platform, TaskFamily, TaskRequest, TaskStart,
 };
-use gapmend::sim::{Sim, SimPlatform};
+use gapmend::sim::{RuleSetting, Sim, SimPlatform};
 use tokio::sync::Notify;
 
 /// Numbers the calls of one process, and ends it at one of them.
-#[derive(Debug)]
 pub(super) struct Fate {
     sim: Sim,
     dies_at: u64,
     calls: Mutex<Vec<Call>>,
     died: Notify,
+    senses: Arc<dyn Senses>,
+}
+
+/// How a process sees the world, and who looks on. Left alone, it sees truly and unwatched.
+pub(super) trait Senses: Send + Sync {
+    /// How far its clock is before the world's.
+    fn clock_offset(&self) -> TimeDelta {
+        TimeDelta::zero()
+    }
+    /// How old what ECS and EventBridge tell it is this time.
+    fn lag(&self) -> TimeDelta {
+        TimeDelta::zero()
+    }
+    /// It is about to ask for an effect.
+    fn asks(&self, _effect: &Effect) {}
+    /// It was answered.
+    fn answered(&self, _effect: &Effect, _refusal: Option<String>) {}
+    /// It wrote an entry.
+    fn wrote(&self, _seq: u64, _entry: &Bytes) {}
+}
+
+/// Sees truly, unwatched.
+struct Plain;
+
+impl Senses for Plain {}
+
+/// An effect that a process asks for.
+pub(super) struct Effect {
+    /// The call.
+    pub(super) name: &'static str,
+    /// What it is about, in words that are the same whenever the history is played again.
+    pub(super) about: String,
+    /// What the ledger must say before it: the kind of the entry, and a part of it.
+    pub(super) intent: Option<(&'static str, String)>,
+}
+
+impl Effect {
+    fn new(name: &'static str, about: impl Into<String>) -> Self {
+        Self { name, about: about.into(), intent: None }
+    }
+
+    fn intended(self, kind: &'static str, part: impl Into<String>) -> Self {
+        Self { intent: Some((kind, part.into())), ..self }
+    }
 }
 
 /// One call, and when it left.
@@ -33,18 +79,25 @@ pub(super) struct Call {
     pub(super) at: DateTime<Utc>,
 }
 
+/// The answer to an effect is about to reach the process.
+const ANSWERED: &str = "its answer";
+
 impl Call {
     /// Whether the world or the ledger may be another after it.
     fn has_effect(&self) -> bool {
-        !self.name.contains("read")
+        !self.name.contains("read") && self.name != ANSWERED
     }
 }
 
 impl Fate {
     /// Dies right before its `dies_at`-th call; calls are counted from 1.
     pub(super) fn dies_at(sim: &Sim, dies_at: u64) -> Arc<Self> {
+        Self::with_senses(sim, dies_at, Arc::new(Plain))
+    }
+
+    pub(super) fn with_senses(sim: &Sim, dies_at: u64, senses: Arc<dyn Senses>) -> Arc<Self> {
         let (sim, calls, died) = (sim.clone(), Mutex::default(), Notify::new());
-        Arc::new(Self { sim, dies_at, calls, died })
+        Arc::new(Self { sim, dies_at, calls, died, senses })
     }
 
     pub(super) fn immortal(sim: &Sim) -> Arc<Self> {
@@ -61,6 +114,11 @@ impl Fate {
         };
         let points = calls.iter().enumerate().filter(differs);
         points.map(|(index, call)| (index as u64 + 1, *call)).collect()
+    }
+
+    /// How many calls it has made.
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.lock().unwrap().len() as u64
     }
 
     /// Returns when it has died.
@@ -102,7 +160,12 @@ impl Store for MortalStore {
     }
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<Created, StoreError> {
         self.fate.call("ledger:create").await;
-        self.inner.create(seq, bytes).await
+        let created = self.inner.create(seq, bytes.clone()).await;
+        if matches!(created, Ok(Created::Created)) {
+            self.fate.senses.wrote(seq, &bytes);
+        }
+        self.fate.call(ANSWERED).await;
+        created
     }
     async fn get(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
         self.fate.call("read ledger:get").await;
@@ -143,11 +206,50 @@ impl Store for MortalStore {
     }
 }
 
+impl MortalPlatform {
+    async fn effect<T>(&self, effect: Effect, call: impl Future<Output = Answer<T>>) -> Answer<T> {
+        self.fate.call(effect.name).await;
+        self.fate.senses.asks(&effect);
+        let answer = call.await;
+        let refusal = answer.as_ref().err().map(ToString::to_string);
+        self.fate.senses.answered(&effect, refusal);
+        self.fate.call(ANSWERED).await;
+        answer
+    }
+
+    /// Tasks as ECS knew them a while ago.
+    fn known_then(&self, tasks: Answer<Vec<Task>>) -> Answer<Vec<Task>> {
+        let then = self.fate.sim.lock().now() - self.fate.senses.lag();
+        let mut tasks = tasks?;
+        tasks.retain(|task| task.created_at.is_none_or(|at| at <= then));
+        Ok(tasks)
+    }
+
+    /// The rule as EventBridge knew it a while ago.
+    fn rule_then(&self, mut rule: Rule) -> Rule {
+        let lag = self.fate.senses.lag();
+        if lag > TimeDelta::zero() {
+            let world = self.fate.sim.lock();
+            let then = world.now() - lag;
+            let before = world.rule_history().iter().filter(|change| change.at <= then);
+            rule.state = match before.last().map(|change| change.state) {
+                Some(RuleSetting::Disabled) => RuleState::Disabled,
+                Some(RuleSetting::Enabled) | None => RuleState::Enabled,
+                Some(other) => RuleState::Other(other.as_str().to_owned()),
+            };
+        }
+        rule
+    }
+}
+
 #[async_trait]
 impl Platform for MortalPlatform {
     async fn caller(&self) -> Answer<Caller> {
         self.fate.call("read sts:caller").await;
-        self.inner.caller().await
+        let mut caller = self.inner.caller().await?;
+        let offset = self.fate.senses.clock_offset();
+        caller.clock_skew = caller.clock_skew.map(|skew| skew - offset);
+        Ok(caller)
     }
     async fn list_objects(
         &self,
@@ -166,16 +268,16 @@ impl Platform for MortalPlatform {
         self.inner.get_object(bucket, key).await
     }
     async fn create_object(&self, bucket: &str, key: &str, body: Bytes) -> Answer<Created> {
-        self.fate.call("s3:create").await;
-        self.inner.create_object(bucket, key, body).await
+        let effect = Effect::new("s3:create", key);
+        self.effect(effect, self.inner.create_object(bucket, key, body)).await
     }
     async fn put_object(&self, bucket: &str, key: &str, body: Bytes) -> Answer<()> {
-        self.fate.call("s3:put").await;
-        self.inner.put_object(bucket, key, body).await
+        let effect = Effect::new("s3:put", key);
+        self.effect(effect, self.inner.put_object(bucket, key, body)).await
     }
     async fn copy_object(&self, bucket: &str, from: &str, to: &str) -> Answer<Created> {
-        self.fate.call("s3:copy").await;
-        self.inner.copy_object(bucket, from, to).await
+        let effect = Effect::new("s3:copy", to).intended("hold_intended", to);
+        self.effect(effect, self.inner.copy_object(bucket, from, to)).await
     }
     async fn tables(&self, database: &str) -> Answer<Vec<CatalogTable>> {
         self.fate.call("read glue:tables").await;
@@ -191,27 +293,25 @@ impl Platform for MortalPlatform {
     }
     async fn family_tasks(&self, family: &TaskFamily) -> Answer<Vec<Task>> {
         self.fate.call("read ecs:family_tasks").await;
-        self.inner.family_tasks(family).await
+        self.known_then(self.inner.family_tasks(family).await)
     }
     async fn tasks_started_by(&self, family: &TaskFamily, who: &str) -> Answer<Vec<Task>> {
         self.fate.call("read ecs:tasks_started_by").await;
-        self.inner.tasks_started_by(family, who).await
+        self.known_then(self.inner.tasks_started_by(family, who).await)
     }
     async fn task(&self, family: &TaskFamily, arn: &str) -> Answer<Option<Task>> {
         self.fate.call("read ecs:task").await;
-        self.inner.task(family, arn).await
+        let task = self.inner.task(family, arn).await?;
+        Ok(self.known_then(Ok(task.into_iter().collect()))?.pop())
     }
     async fn run_task(&self, request: &TaskRequest) -> Answer<TaskStart> {
-        self.fate.call("ecs:run_task").await;
-        let answer = self.inner.run_task(request).await;
-        self.fate.call("ecs:run_task answers").await;
-        answer
+        let date = request.environment.values().next().map_or("today", String::as_str);
+        let effect = Effect::new("ecs:run_task", date).intended("_intended", &request.client_token);
+        self.effect(effect, self.inner.run_task(request)).await
     }
     async fn stop_task(&self, cluster: &str, arn: &str, reason: &str) -> Answer<()> {
-        self.fate.call("ecs:stop_task").await;
-        let answer = self.inner.stop_task(cluster, arn, reason).await;
-        self.fate.call("ecs:stop_task answers").await;
-        answer
+        let effect = Effect::new("ecs:stop_task", reason).intended("stop_intended", arn);
+        self.effect(effect, self.inner.stop_task(cluster, arn, reason)).await
     }
     async fn log_tail(&self, group: &str, stream: &str, lines: usize) -> Answer<Vec<String>> {
         self.fate.call("read logs:tail").await;
@@ -246,33 +346,34 @@ impl Platform for MortalPlatform {
         name: &str,
         properties: &BTreeMap<String, String>,
     ) -> Answer<String> {
-        self.fate.call("glue:start_workflow_run").await;
-        let answer = self.inner.start_workflow_run(name, properties).await;
-        self.fate.call("glue:start_workflow_run answers").await;
-        answer
+        let date = properties.values().next().map_or("none", String::as_str);
+        let effect =
+            Effect::new("glue:start_workflow_run", date).intended("publish_intended", date);
+        self.effect(effect, self.inner.start_workflow_run(name, properties)).await
     }
     async fn rule(&self, name: &str, event_bus: &str) -> Answer<Rule> {
         self.fate.call("read events:rule").await;
-        self.inner.rule(name, event_bus).await
+        Ok(self.rule_then(self.inner.rule(name, event_bus).await?))
     }
     async fn disable_rule(&self, name: &str, event_bus: &str) -> Answer<()> {
-        self.fate.call("events:disable").await;
-        self.inner.disable_rule(name, event_bus).await
+        let effect = Effect::new("events:disable", name).intended("hold_moved", "armed");
+        self.effect(effect, self.inner.disable_rule(name, event_bus)).await
     }
     async fn enable_rule(&self, name: &str, event_bus: &str) -> Answer<()> {
-        self.fate.call("events:enable").await;
-        self.inner.enable_rule(name, event_bus).await
+        let effect = Effect::new("events:enable", name);
+        self.effect(effect, self.inner.enable_rule(name, event_bus)).await
     }
     async fn arm_dead_man(&self, switch: &DeadMan) -> Answer<()> {
-        self.fate.call("scheduler:arm").await;
-        self.inner.arm_dead_man(switch).await
+        let fires_at = switch.fires_at.to_rfc3339();
+        let effect = Effect::new("scheduler:arm", &fires_at).intended("hold_intended", "dead_man");
+        self.effect(effect, self.inner.arm_dead_man(switch)).await
     }
     async fn dead_man(&self, group: &str, name: &str) -> Answer<Option<DeadMan>> {
         self.fate.call("read scheduler:get").await;
         self.inner.dead_man(group, name).await
     }
     async fn disarm_dead_man(&self, group: &str, name: &str) -> Answer<()> {
-        self.fate.call("scheduler:disarm").await;
-        self.inner.disarm_dead_man(group, name).await
+        let effect = Effect::new("scheduler:disarm", name);
+        self.effect(effect, self.inner.disarm_dead_man(group, name)).await
     }
 }

@@ -11,7 +11,7 @@ use super::super::slots;
 use super::Engine;
 use crate::config::DatasetSettings;
 use crate::domain::{Seen, Stage};
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, State};
 use crate::observe::Watch;
 use crate::plan;
 
@@ -25,10 +25,7 @@ impl Engine {
             .values()
             .map(|dataset| (dataset.name.clone(), self.dataset_report(dataset, now)));
         let looks_only = self.looks_only;
-        let mut state = self.ledger.state().clone();
-        if self.writer_is_gone {
-            state.acting.writer = None; // killed, so that it could not say so
-        }
+        let state = self.shared_state();
         let somebody_acts = state.acting.writer.is_some();
         let acting = if looks_only { somebody_acts } else { self.ledger.is_acting() };
         let refusal = self.ledger.refusal().map(LedgerError::in_words);
@@ -42,11 +39,23 @@ impl Engine {
             acting,
             not_acting: (!acting).then(|| refusal.unwrap_or_else(|| words.to_owned())),
             next_scan_at: slots::next(&self.settings.schedule, now).map(|slot| slot.at),
-            ledger: Arc::new(state),
+            ledger: state,
             datasets: datasets.collect(),
             region: self.settings.aws.region.clone(),
             config: self.config.clone(),
         }));
+    }
+
+    /// What the ledger adds up to; the same copy as last time while no entry was added.
+    fn shared_state(&self) -> Arc<State> {
+        let (last, state) = (Arc::clone(&self.report.borrow().ledger), self.ledger.state());
+        if self.writer_is_gone {
+            let mut state = state.clone();
+            state.acting.writer = None; // killed, so that it could not say so
+            return Arc::new(state);
+        }
+        let same = last.seq == state.seq && last.acting == state.acting;
+        if same { last } else { Arc::new(state.clone()) }
     }
 
     fn dataset_report(&self, dataset: &Arc<DatasetSettings>, now: DateTime<Utc>) -> DatasetReport {

@@ -4,6 +4,7 @@
 //! configuration. What a hold was seen to have done while the ledger could not be written is
 //! kept in memory, so that the release still comes in its time.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
@@ -118,16 +119,20 @@ impl Engine {
     }
 
     /// The ledger's state with what was seen since and could not be written.
-    fn state_as_seen(&mut self, name: &str) -> State {
-        let mut state = self.ledger.state().clone();
+    fn state_as_seen(&mut self, name: &str) -> Cow<'_, State> {
+        let state = self.ledger.state();
         let memory = self.datasets.entry(name.to_owned()).or_default();
         memory.trigger.unwritten.retain(|(id, _), _| state.holds.contains_key(id));
+        if memory.trigger.unwritten.is_empty() {
+            return Cow::Borrowed(state);
+        }
+        let mut state = state.clone();
         for ((id, step), at) in &memory.trigger.unwritten {
             if let Some(hold) = state.holds.get_mut(id) {
                 hold.steps.entry(*step).or_insert(*at);
             }
         }
-        state
+        Cow::Owned(state)
     }
 
     /// Steps that could not be written are written as soon as that is possible again.
