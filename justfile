@@ -19,6 +19,18 @@ moto:
 end-to-end *arguments:
     cargo test --test end_to_end {{arguments}}
 
+# The simulated year of one seed; when it fails, its history is printed (GAPMEND_HISTORY=all: whole)
+sim seed:
+    GAPMEND_SEED={{seed}} cargo test --test survives years::a_year
+
+# So many seeds, from one on
+sims count="10000" from="1":
+    GAPMEND_SEEDS={{count}} GAPMEND_SEEDS_FROM={{from}} cargo test --test survives years::a_year
+
+# Every crash point: a death before and after every effect
+crash:
+    cargo test --test survives crash_points
+
 # What CI asks before it tests
 lint:
     cargo fmt --check

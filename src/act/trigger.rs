@@ -19,9 +19,8 @@ impl Actor<'_> {
             Step::DisableRule { hold, rule, event_bus } => {
                 self.disable(hold, &rule, &event_bus).await
             }
-            Step::EnableRule { rule, event_bus, why } => {
-                let enabled = self.platform.enable_rule(&rule, &event_bus).await;
-                Ok(done(enabled, format!("rule {rule} is enabled: {why}")))
+            Step::EnableRule { hold, rule, event_bus, why } => {
+                self.enable(hold, &rule, &event_bus, &why).await
             }
             Step::ReleaseProven { switch } => Ok(self.release_proven(&switch).await),
             Step::MoveHold { hold, step, detail } => {
@@ -94,6 +93,28 @@ impl Actor<'_> {
         }
         let disabled = self.platform.disable_rule(rule, event_bus).await;
         Ok(done(disabled, format!("rule {rule} is disabled")))
+    }
+
+    /// The hold is noted as released only when the request was answered and the rule is then
+    /// read as enabled: a reading alone may be older than our own disabling.
+    async fn enable(
+        &mut self,
+        hold: String,
+        rule: &str,
+        event_bus: &str,
+        why: &str,
+    ) -> Result<Acted, LedgerError> {
+        let words = format!("rule {rule} is enabled: {why}");
+        if let Err(error) = self.platform.enable_rule(rule, event_bus).await {
+            return Ok(Acted::Unanswered(error));
+        }
+        match self.platform.rule(rule, event_bus).await {
+            Ok(read) if read.state != RuleState::Disabled => {
+                let event = Event::HoldMoved { hold, step: HoldStep::Enabled };
+                self.note(vec![event], PassOutcome::Started, words).await
+            }
+            Ok(_) | Err(_) => Ok(Acted::Done(PassOutcome::Started, words)),
+        }
     }
 
     /// The switch outlives the release until the rule was seen enabled: it is the only proof.

@@ -217,6 +217,8 @@ pub fn fold_ranges(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn date(text: &str) -> NaiveDate {
@@ -252,5 +254,50 @@ mod tests {
         assert!("2022-06-20..2022-06-10".parse::<DateSpan>().is_err());
         assert!("2022-6-1".parse::<DateSpan>().is_err());
         assert_eq!(span.to_string(), "2022-06-10..2022-06-20");
+    }
+
+    /// The names that dumps, snapshots and partitions have had.
+    const FORMATS: [&str; 6] = [
+        "liberator_dump_%y%m%d.zip",
+        "liberator_dump_%Y%m%d.zip",
+        "sql-to-parquet-%Y-%m-%d-backdated",
+        "%Y%m%d",
+        "%Y-%m-%d",
+        "%d.%m.%y",
+    ];
+
+    proptest! {
+        #[test]
+        fn a_name_reads_back_as_the_date_that_it_was_written_for(days in 0..36_000_i64) {
+            let date = date("2000-01-01") + chrono::Duration::days(days);
+            for text in FORMATS {
+                let format = DateFormat::new(text).unwrap();
+                let read = format.parse(&format.render(date));
+                // Two digits of a year mean one century only.
+                prop_assert!(read == Some(date) || text.contains("%y"), "{}: {:?}", text, read);
+                prop_assert!(read.is_none_or(|read| format.render(read) == format.render(date)));
+            }
+        }
+
+        /// What is read is written back as the same name: no other name is taken for a date's.
+        #[test]
+        fn a_name_that_is_read_is_the_name_that_is_written(
+            name in "(liberator_dump_)?[-0-9]{0,10}(\\.zip)?|\\PC{0,30}",
+            days in 0..9_000_i64,
+            at in any::<prop::sample::Index>(),
+            other in any::<char>(),
+        ) {
+            for text in FORMATS {
+                let format = DateFormat::new(text).unwrap();
+                let written = format.render(date("2020-01-01") + chrono::Duration::days(days));
+                let mut near: Vec<char> = written.chars().collect();
+                let at = at.index(near.len());
+                near[at] = other;
+                for name in [name.clone(), near.into_iter().collect()] {
+                    let read = format.parse(&name);
+                    prop_assert!(read.is_none_or(|read| format.render(read) == name), "{}", name);
+                }
+            }
+        }
     }
 }

@@ -98,7 +98,10 @@ pub(super) fn checkpoint_from_bytes(seq: u64, bytes: &[u8]) -> Result<(State, St
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::event::Event;
+    use super::super::testing::any_event;
     use super::*;
 
     fn entry() -> Entry {
@@ -167,5 +170,50 @@ mod tests {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let other = text.replace(GAPMEND_VERSION, "0.0.0-other");
         assert!(checkpoint_from_bytes(9, other.as_bytes()).is_err());
+    }
+
+    /// Bytes that are overwritten, cut out or put in.
+    fn damaged(bytes: &[u8], damages: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        for (at, how, byte) in damages {
+            let at = at.index(bytes.len().max(1));
+            match how % 3 {
+                0 if at < bytes.len() => bytes[at] = *byte,
+                1 if at < bytes.len() => drop(bytes.remove(at)),
+                _ => bytes.insert(at, *byte),
+            }
+        }
+        bytes
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1500))]
+
+        /// Whatever stands in a ledger is an entry or a fault that is told, and an entry that
+        /// can be read is applied or refused; a checkpoint likewise.
+        #[test]
+        fn damaged_bytes_are_told_and_nobody_panics(
+            events in prop::collection::vec(any_event(), 0..3),
+            damages in prop::collection::vec(
+                (any::<prop::sample::Index>(), any::<u8>(), any::<u8>()), 0..6),
+        ) {
+            let whole = entry_to_bytes(&Entry { seq: 1, events, ..entry() }).unwrap();
+            let bytes = damaged(&whole, &damages);
+            let mut state = State::default();
+            match entry_from_bytes(1, &bytes) {
+                Ok(entry) => drop(state.apply(&entry)),
+                Err(_) => prop_assert_ne!(&bytes[..], &whole[..]),
+            }
+            let kept = checkpoint_to_bytes(&state, "n").unwrap();
+            drop(checkpoint_from_bytes(state.seq, &damaged(&kept, &damages)));
+            prop_assert!(checkpoint_from_bytes(state.seq, &kept).is_ok());
+        }
+
+        #[test]
+        fn any_bytes_are_told_and_nobody_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(entry_from_bytes(1, &bytes).is_err());
+            prop_assert!(checkpoint_from_bytes(1, &bytes).is_err());
+            prop_assert!(!has_nonce(&bytes, "abc"));
+        }
     }
 }

@@ -148,7 +148,7 @@ impl Tended<'_> {
                 if self.is_young(armed_at) && guarded && self.now < self.hold.until {
                     return Some(self.disable());
                 }
-                Some(self.moved(HoldStep::Enabled, "the rule was never seen disabled"))
+                Some(self.enable("it was never seen disabled"))
             }
             None if self.now >= self.hold.until => Some(self.enable("the hold is over")),
             None => None,
@@ -162,14 +162,9 @@ impl Tended<'_> {
         {
             return Some(self.moved(HoldStep::WorkDone, why));
         }
-        let why = self.release_is_due()?;
-        match self.rule_state() {
-            Some(RuleState::Enabled) => {
-                Some(self.moved(HoldStep::Enabled, "the rule was seen enabled"))
-            }
-            // Also when it cannot be seen: enabling an enabled rule changes nothing.
-            Some(RuleState::Disabled | RuleState::Other(_)) | None => Some(self.enable(why)),
-        }
+        // Whatever the rule is read as, and also when it cannot be: a reading may be old, and
+        // enabling an enabled rule changes nothing.
+        self.release_is_due().map(|why| self.enable(why))
     }
 
     /// Why nothing needs the hold any more.
@@ -300,6 +295,7 @@ impl Tended<'_> {
 
     fn enable(&self, why: &str) -> Step {
         Step::EnableRule {
+            hold: self.hold.id.clone(),
             rule: self.hold.rule.clone(),
             event_bus: self.hold.event_bus.clone(),
             why: why.to_owned(),

@@ -174,8 +174,11 @@ pub enum Step {
         /// Its bus.
         event_bus: String,
     },
-    /// Enable the rule; the hold's entry is already the intent, so no ledger is needed.
+    /// Enable the rule; the hold's entry is already the intent, so no ledger is needed. Asked
+    /// for also when the rule was read as enabled: only an answered request proves it.
     EnableRule {
+        /// The hold.
+        hold: String,
         /// The rule.
         rule: String,
         /// Its bus.

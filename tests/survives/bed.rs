@@ -25,6 +25,17 @@ const PASSES_AT_MOST: usize = 3_000;
 /// The loop never sleeps longer.
 const LONGEST_SLEEP_MINUTES: i64 = 30;
 
+/// The trigger is held while a run loads.
+const HOLDS: &str = r#"
+hold = "run"
+max_hold = "5h"
+dead_man = { group = "gapmend", role_arn = "arn:aws:iam::111122223333:role/dead-man", after = "6h" }
+"#;
+/// It is held while a dump is copied to the name that the task reads.
+const STAGES: &str = r#"
+dead_man = { group = "gapmend", role_arn = "arn:aws:iam::111122223333:role/dead-man", after = "2h" }
+"#;
+
 pub(super) struct Bed {
     pub(super) sim: Sim,
     pub(super) clock: SimClock,
@@ -53,11 +64,29 @@ pub(super) fn world() -> WorldBuilder {
 impl Bed {
     /// The bed over a world, in mode auto; a load is looked at every `poll`.
     pub(super) fn new(world: WorldBuilder, poll: &str) -> Self {
+        Self::with(world, poll, "", "refuse")
+    }
+
+    /// The same; the trigger is held for runs.
+    pub(super) fn holding(world: WorldBuilder, poll: &str) -> Self {
+        Self::with(world, poll, HOLDS, "refuse")
+    }
+
+    /// The same; dumps under another name are staged.
+    pub(super) fn staging(world: WorldBuilder, poll: &str) -> Self {
+        Self::with(world, poll, STAGES, "stage")
+    }
+
+    fn with(world: WorldBuilder, poll: &str, trigger: &str, other_name: &str) -> Self {
         let sim = world.build();
-        let clock = SimClock::new(sim.clone());
+        let clock = SimClock::of_one_task(sim.clone());
         let text = LIBERATOR.replace("mode = \"observe\"", "mode = \"auto\"");
-        let poll = ("GAPMEND_CONFIG__DATASETS__LIBERATOR__LOAD__POLL", poll);
-        let environment = COARSE.into_iter().chain([poll]).collect::<Environment>();
+        let text = format!("{text}\n{trigger}");
+        let load = [
+            ("GAPMEND_CONFIG__DATASETS__LIBERATOR__LOAD__POLL", poll),
+            ("GAPMEND_CONFIG__DATASETS__LIBERATOR__LOAD__OTHER_NAME", other_name),
+        ];
+        let environment = COARSE.into_iter().chain(load).collect::<Environment>();
         let settings = config::load_text(&text, &environment, noon())
             .unwrap_or_else(|problems| panic!("{problems}"))
             .settings;

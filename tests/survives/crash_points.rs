@@ -154,6 +154,42 @@ fn a_complete_export_is_taken_up_wherever_the_process_dies() {
 }
 
 #[test]
+fn a_load_under_a_hold_is_healed_and_the_rule_comes_back_wherever_the_process_dies() {
+    Story {
+        bed: || Bed::holding(world().gap(date(GAP)), "6m"),
+        gaps: &[GAP],
+        happenings: &[],
+        down_minutes: &[1],
+        runs_at_most: 2,
+    }
+    .check();
+}
+
+#[test]
+fn a_live_dump_that_lands_in_a_hold_has_its_run_wherever_the_process_dies() {
+    Story {
+        bed: || Bed::holding(world().gap(date(GAP)).no_supplier(), "6m"),
+        gaps: &[GAP],
+        happenings: &[(30, |world| world.write_dump(world.now().date_naive()))],
+        down_minutes: &[1],
+        runs_at_most: 2,
+    }
+    .check();
+}
+
+#[test]
+fn a_dump_is_staged_once_and_fires_nothing_wherever_the_process_dies() {
+    Story {
+        bed: || Bed::staging(world().gap(date(GAP)).old_name(date(GAP)), "6m"),
+        gaps: &[GAP],
+        happenings: &[],
+        down_minutes: &[1],
+        runs_at_most: 2,
+    }
+    .check();
+}
+
+#[test]
 fn a_live_run_in_mid_load_is_yielded_to_wherever_the_process_dies() {
     Story {
         bed: || Bed::new(world().gap(date(GAP)).gap(date(OTHER_GAP)), "2m"),

@@ -10,4 +10,5 @@ mod crash_points;
 mod faults;
 mod laws;
 mod mortal;
+mod stale;
 mod years;

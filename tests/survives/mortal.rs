@@ -231,8 +231,8 @@ impl MortalPlatform {
         if lag > TimeDelta::zero() {
             let world = self.fate.sim.lock();
             let then = world.now() - lag;
-            let before = world.rule_history().iter().filter(|change| change.at <= then);
-            rule.state = match before.last().map(|change| change.state) {
+            let mut before = world.rule_history().iter().filter(|change| change.at <= then);
+            rule.state = match before.next_back().map(|change| change.state) {
                 Some(RuleSetting::Disabled) => RuleState::Disabled,
                 Some(RuleSetting::Enabled) | None => RuleState::Enabled,
                 Some(other) => RuleState::Other(other.as_str().to_owned()),

@@ -81,11 +81,18 @@ impl Engine {
     ) -> Result<Acted, LedgerError> {
         let enables = matches!(step, Step::EnableRule { .. } | Step::ReleaseProven { .. });
         let disables = matches!(step, Step::DisableRule { .. });
+        let released =
+            if let Step::EnableRule { hold, .. } = &step { Some(hold.clone()) } else { None };
         let action = if enables { Some("enable") } else { disables.then_some("disable") };
         let config = self.settings.hash.clone();
         let mut actor =
             Actor { platform: &self.world.platform, ledger: &mut self.ledger, config: &config };
-        let acted = actor.act(step).await?;
+        let acted = actor.act(step).await;
+        if let (Some(hold), Err(_)) = (&released, &acted) {
+            // It was enabled, and that could not be written.
+            self.remember(name, hold, HoldStep::Enabled, self.world.now());
+        }
+        let acted = acted?;
         let ok = match &acted {
             Acted::Done(..) => Some(true),
             Acted::Unanswered(_) => Some(false),
@@ -160,9 +167,13 @@ impl Engine {
 
     fn remember_step(&mut self, name: &str, step: &Step, now: DateTime<Utc>) {
         if let Step::MoveHold { hold, step, .. } = step {
-            let memory = self.datasets.entry(name.to_owned()).or_default();
-            memory.trigger.unwritten.entry((hold.clone(), *step)).or_insert(now);
+            self.remember(name, hold, *step, now);
         }
+    }
+
+    fn remember(&mut self, name: &str, hold: &str, step: HoldStep, now: DateTime<Utc>) {
+        let memory = self.datasets.entry(name.to_owned()).or_default();
+        memory.trigger.unwritten.entry((hold.to_owned(), step)).or_insert(now);
     }
 
     fn keep_tended(&mut self, name: &str, watch: &Watch, pass: &Pass) {

@@ -410,6 +410,35 @@ fn any_fault() -> impl Strategy<Value = Option<Fault>> {
     ]
 }
 
+/// Two writers, every order of their first steps, and an answer that is lost at any create.
+#[test]
+fn two_writers_in_every_order_with_any_answer_lost_make_one_log() {
+    const STEPS: u32 = 9;
+    const CREATES: usize = 3;
+    for order in 0..1_usize << STEPS {
+        let order: Vec<usize> = (0..STEPS).map(|step| (order >> step) & 1).collect();
+        for lost in 0..=CREATES {
+            let store = MemoryStore::new();
+            for _ in 0..lost {
+                store.queue(Operation::Create, None);
+            }
+            store.queue(Operation::Create, Fault::LostAnswer);
+            let writers = ["a", "b"].map(|name| {
+                let store = store.clone();
+                Box::pin(insist(store, name.to_owned(), 1))
+                    as std::pin::Pin<Box<dyn Future<Output = _>>>
+            });
+            let recorded: Vec<_> = drive(writers.into(), &order).into_iter().flatten().collect();
+            let entries = store.entries();
+            assert_eq!(entries.len(), 2, "{order:?}, the {lost}. answer lost: {entries:?}");
+            for (seq, detail) in recorded {
+                let text = String::from_utf8_lossy(&entries[&seq]).into_owned();
+                assert!(text.contains(&detail), "{order:?}: {seq} is not {detail}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 

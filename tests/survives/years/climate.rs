@@ -2,6 +2,7 @@
 //! In every climate some things never happen.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -144,13 +145,15 @@ impl Policy {
             ("allow", &self.allow),
             ("freeze", &self.freeze),
         ];
-        for (table, dates) in tables {
-            for date in dates {
-                text.push_str(&format!(
-                    "[datasets.liberator.backfill.{table}.d{date}]\n\
-                     dates = [\"{date}\"]\nreason = \"drawn\"\n"
-                ));
-            }
+        for (table, date) in tables
+            .into_iter()
+            .flat_map(|(table, dates)| dates.iter().map(move |date| (table, date)))
+        {
+            let _ = writeln!(
+                text,
+                "[datasets.liberator.backfill.{table}.d{date}]\n\
+                 dates = [\"{date}\"]\nreason = \"drawn\"\nowner = \"people\""
+            );
         }
         text
     }

@@ -10,8 +10,11 @@ use gapmend::sim::World;
 /// What people, processes and the weather did, as it happens.
 #[derive(Clone, Default)]
 pub(super) struct Journal {
-    lines: Arc<Mutex<Vec<(DateTime<Utc>, String)>>>,
+    lines: Arc<Mutex<Vec<Line>>>,
 }
+
+/// When, and what.
+type Line = (DateTime<Utc>, String);
 
 impl Journal {
     pub(super) fn say(&self, at: DateTime<Utc>, who: &str, what: impl AsRef<str>) {
@@ -37,11 +40,11 @@ impl Journal {
     }
 }
 
-fn line(at: DateTime<Utc>, who: &str, what: String) -> (DateTime<Utc>, String) {
-    (at, format!("{who:<11} {}", masked(&what)))
+fn line(at: DateTime<Utc>, who: &str, what: impl AsRef<str>) -> Line {
+    (at, format!("{who:<11} {}", masked(what.as_ref())))
 }
 
-fn of_tasks(world: &World) -> Vec<(DateTime<Utc>, String)> {
+fn of_tasks(world: &World) -> Vec<Line> {
     let mut lines = Vec::new();
     for task in world.tasks() {
         let id = &task.id()[..6];
@@ -64,12 +67,12 @@ fn of_tasks(world: &World) -> Vec<(DateTime<Utc>, String)> {
         lines.push(line(load.from, "database", what));
     }
     for overlap in world.overlaps() {
-        lines.push(line(overlap.at, "database", "TWO LOADS AT ONCE".to_owned()));
+        lines.push(line(overlap.at, "database", "TWO LOADS AT ONCE"));
     }
     lines
 }
 
-fn of_pipeline(world: &World) -> Vec<(DateTime<Utc>, String)> {
+fn of_pipeline(world: &World) -> Vec<Line> {
     let mut lines = Vec::new();
     for event in world.trail() {
         let name = event.key.rsplit('/').next().unwrap_or_default();
@@ -102,13 +105,13 @@ fn of_pipeline(world: &World) -> Vec<(DateTime<Utc>, String)> {
         }
     }
     for incident in world.incidents() {
-        lines.push(line(incident.at, "unnoticed", incident.what.clone()));
+        lines.push(line(incident.at, "unnoticed", &incident.what));
     }
     lines
 }
 
 /// Only calls that went wrong: effects are told by those who ask for them.
-fn of_calls(world: &World) -> Vec<(DateTime<Utc>, String)> {
+fn of_calls(world: &World) -> Vec<Line> {
     let wrong = world.calls().iter().filter_map(|call| call.fault.map(|fault| (call, fault)));
     wrong
         .map(|(call, fault)| {

@@ -66,3 +66,12 @@ fn report(seed: u64, outcome: year::Outcome) {
          play it again: just sim {seed}\n"
     );
 }
+
+#[test]
+fn the_same_seed_gives_the_same_history_to_the_letter() {
+    for seed in [15, 18] {
+        let (first, again) = (year::history(seed), year::history(seed));
+        assert!(first.len() > 100, "{} lines", first.len());
+        assert_eq!(first, again, "seed {seed}");
+    }
+}

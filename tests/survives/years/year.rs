@@ -152,6 +152,19 @@ impl Year {
 
 /// Plays a seed's year. The same seed gives the same history, to the letter.
 pub(super) fn play(seed: u64) -> Outcome {
+    let (complaint, year) = lived(seed);
+    let history = complaint.as_ref().map(|_| year.journal.told(&year.sim.lock()));
+    Outcome { complaint, history: history.unwrap_or_default() }
+}
+
+/// The whole history of a seed, whether it is good or bad.
+pub(super) fn history(seed: u64) -> Vec<String> {
+    let (_, year) = lived(seed);
+    let world = year.sim.lock();
+    year.journal.told(&world)
+}
+
+fn lived(seed: u64) -> (Option<String>, Arc<Year>) {
     let mut random = fastrand::Rng::with_seed(seed);
     let year = Year::drawn(&mut random);
     let hosts = ["daemon A", "daemon B"].map(|name| Host::new(name, &year, random.fork()));
@@ -166,8 +179,7 @@ pub(super) fn play(seed: u64) -> Outcome {
             () = second.exist() => unreachable!("it exists for ever"),
         }
     });
-    let history = complaint.as_ref().map(|_| year.journal.told(&year.sim.lock()));
-    Outcome { complaint, history: history.unwrap_or_default() }
+    (complaint, year)
 }
 
 /// The year itself: what people and the weather do every day, and the looks of the checkers.

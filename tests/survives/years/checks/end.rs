@@ -66,7 +66,7 @@ fn every_status_is_true(
     }
     census.dates.iter().find_map(|verdict| {
         let true_now = truth.of(verdict);
-        let settled = verdict.date > last || truth.is_final(verdict.status);
+        let settled = verdict.date > last || is_final(verdict.status);
         (!true_now || !settled).then(|| {
             format!(
                 "{} is called {:?} ({}); it has {:?}",
@@ -79,6 +79,27 @@ fn every_status_is_true(
     })
 }
 
+/// Whether nothing more comes of a date without people.
+fn is_final(status: DateStatus) -> bool {
+    match status {
+        DateStatus::Available
+        | DateStatus::Waived
+        | DateStatus::NotExpected
+        | DateStatus::Partial
+        | DateStatus::Empty
+        | DateStatus::Unregistered
+        | DateStatus::NoDump
+        | DateStatus::NotAllowed
+        | DateStatus::Quarantined
+        | DateStatus::BadDump => true,
+        DateStatus::NotDue
+        | DateStatus::Running
+        | DateStatus::TooYoung
+        | DateStatus::BackingOff
+        | DateStatus::Missing => false,
+    }
+}
+
 struct Truth<'a> {
     world: &'a World,
     book: &'a Book,
@@ -87,27 +108,6 @@ struct Truth<'a> {
 }
 
 impl Truth<'_> {
-    /// Whether nothing more comes of a date without people.
-    fn is_final(&self, status: DateStatus) -> bool {
-        match status {
-            DateStatus::Available
-            | DateStatus::Waived
-            | DateStatus::NotExpected
-            | DateStatus::Partial
-            | DateStatus::Empty
-            | DateStatus::Unregistered
-            | DateStatus::NoDump
-            | DateStatus::NotAllowed
-            | DateStatus::Quarantined
-            | DateStatus::BadDump => true,
-            DateStatus::NotDue
-            | DateStatus::Running
-            | DateStatus::TooYoung
-            | DateStatus::BackingOff
-            | DateStatus::Missing => false,
-        }
-    }
-
     /// Whether the world bears it out.
     fn of(&self, verdict: &DateVerdict) -> bool {
         let date = verdict.date;

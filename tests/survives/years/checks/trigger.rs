@@ -48,7 +48,7 @@ pub(super) fn an_operators_is_left_alone(evidence: &Evidence<'_>) -> Option<Stri
         match (change.state, change.who.as_str()) {
             (RuleSetting::Disabled, "caller") => {
                 let hears = evidence.hears_within();
-                if off_by_operator.is_some_and(|off| at - off > hears) {
+                if off_by_operator.take().is_some_and(|off| at - off > hears) {
                     return Some(format!("at {at} we disabled a rule that an operator had off"));
                 }
                 let again = enabled_by_others.is_some_and(|enabled| {
