@@ -31,6 +31,10 @@ sims count="10000" from="1":
 crash:
     cargo test --test survives crash_points
 
+# Each rule of safety switched off in a copy: which test notices? (all of them, or those named)
+reverts *rules:
+    tests/survives/reverts/run.sh {{rules}}
+
 # What CI asks before it tests
 lint:
     cargo fmt --check

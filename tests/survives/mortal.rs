@@ -219,7 +219,8 @@ impl MortalPlatform {
 
     /// Tasks as ECS knew them a while ago.
     fn known_then(&self, tasks: Answer<Vec<Task>>) -> Answer<Vec<Task>> {
-        let then = self.fate.sim.lock().now() - self.fate.senses.lag();
+        let lag = self.fate.senses.lag();
+        let then = self.fate.sim.lock().now() - lag;
         let mut tasks = tasks?;
         tasks.retain(|task| task.created_at.is_none_or(|at| at <= then));
         Ok(tasks)

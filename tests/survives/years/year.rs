@@ -23,7 +23,7 @@ use super::people::People;
 const YEARS_ONE_IN: u64 = 100;
 /// The days of a year, and of a season.
 const DAYS: i64 = 365;
-const DAYS_OF_A_SEASON: std::ops::RangeInclusive<i64> = 20..=50;
+const DAYS_OF_A_SEASON: std::ops::RangeInclusive<i64> = 15..=40;
 /// The checkers look so often; a history ends at the first complaint.
 const DAYS_BETWEEN_CHECKS: i64 = 10;
 /// Without faults, nights until nothing is left to heal: a date of the last day is old enough
