@@ -1,0 +1,191 @@
+"""The kinds of panels, each as Grafana's JSON has it, and their places on the grid."""
+
+from dataclasses import dataclass
+
+DS = {"type": "prometheus", "uid": "${datasource}"}
+COLUMNS = 24
+HEIGHT = {"stat": 4, "timeseries": 8, "state-timeline": 6, "table": 6, "bargauge": 8}
+
+
+@dataclass
+class Row:
+    title: str | None
+    panels: list
+
+
+def join(*labels: str) -> str:
+    return ",".join(label for label in labels if label)
+
+
+def prom(expr: str) -> dict:
+    return {"datasource": DS, "expr": expr, "editorMode": "code"}
+
+
+def target(ref: int, legend: str, expr: str, instant: bool) -> dict:
+    made = {"refId": chr(ord("A") + ref), **prom(expr), "legendFormat": legend}
+    return made | {"instant": instant, "range": not instant}
+
+
+def steps_of(steps: list) -> dict:
+    made = [{"color": colour, "value": value} for value, colour in steps]
+    return {"mode": "absolute", "steps": made}
+
+
+def mappings(looks: list) -> list:
+    options = {
+        str(at): {"text": text, "color": colour, "index": at}
+        for at, (text, colour) in enumerate(looks)
+    }
+    return [{"type": "value", "options": options}] if looks else []
+
+
+def panel(key, kind, title, description, width, targets, unit, options, custom, **more) -> dict:
+    empty, decimals = more.get("empty"), more.get("decimals")
+    defaults = {
+        "unit": unit,
+        "color": {"mode": more.get("colours", "palette-classic")},
+        "mappings": mappings(more.get("looks", [])),
+        "thresholds": steps_of(more.get("steps") or [(None, "green")]),
+        "custom": custom,
+    }
+    defaults |= {"noValue": empty} if empty else {}
+    defaults |= {"decimals": decimals} if decimals is not None else {}
+    if not custom:
+        del defaults["custom"]
+    return {
+        "key": key,
+        "type": kind,
+        "title": title,
+        "description": description,
+        "datasource": DS,
+        "gridPos": {"h": HEIGHT[kind], "w": width, "x": 0, "y": 0},
+        "targets": targets,
+        "fieldConfig": {"defaults": defaults, "overrides": more.get("overrides", [])},
+        "options": options,
+    }
+
+
+def stat(key, title, expr, description, *, unit="none", looks=(), steps=(), empty=None, width=4,
+         text="auto", legend=None, decimals=None) -> dict:
+    if legend is None:
+        legend = "{{dataset}}" if "by (dataset)" in expr else title
+    options = {
+        "reduceOptions": {"values": False, "calcs": ["lastNotNull"], "fields": ""},
+        "orientation": "auto", "textMode": text, "colorMode": "background" if looks or steps else "value",
+        "graphMode": "none", "justifyMode": "auto", "wideLayout": True, "showPercentChange": False,
+        "percentChangeColorMode": "standard",
+    }
+    return panel(key, "stat", title, description, width, [target(0, legend, expr, True)], unit, options, {},
+                 looks=list(looks), steps=list(steps), empty=empty, decimals=decimals, colours="thresholds")
+
+
+def override(regex: str, properties: dict) -> dict:
+    return {
+        "matcher": {"id": "byRegexp", "options": regex},
+        "properties": [{"id": name, "value": value} for name, value in properties.items()],
+    }
+
+
+def series(key, title, queries, description, width, unit, custom, **more) -> dict:
+    base = {
+        "drawStyle": "line", "lineWidth": 2, "fillOpacity": 10, "showPoints": "auto", "pointSize": 5,
+        "spanNulls": False, "axisPlacement": "auto", "axisSoftMin": 0,
+        "stacking": {"mode": "none", "group": "A"},
+    }
+    options = {
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    }
+    targets = [target(at, legend, expr, False) for at, (legend, expr) in enumerate(queries)]
+    return panel(key, "timeseries", title, description, width, targets, unit, options, base | custom, **more)
+
+
+def lines(key, title, queries, description, *, width, unit="none", dashed=None, **more) -> dict:
+    overrides = []
+    if dashed:
+        style = {"fill": "dash", "dash": [10, 10]}
+        overrides.append(override(dashed, {"custom.lineStyle": style, "custom.fillOpacity": 0}))
+    return series(key, title, queries, description, width, unit, {}, overrides=overrides, **more)
+
+
+def bars(key, title, queries, description, *, width, unit="none", **more) -> dict:
+    custom = {"drawStyle": "bars", "fillOpacity": 80, "lineWidth": 0,
+              "stacking": {"mode": "normal", "group": "A"}}
+    return series(key, title, queries, description, width, unit, custom, **more)
+
+
+def timeline(key, title, queries, description, *, width, looks) -> dict:
+    options = {
+        "mergeValues": True, "showValue": "auto", "alignValue": "left", "rowHeight": 0.9,
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+        "tooltip": {"mode": "single", "sort": "none"},
+    }
+    targets = [target(at, legend, expr, False) for at, (legend, expr) in enumerate(queries)]
+    custom = {"lineWidth": 0, "fillOpacity": 80}
+    return panel(key, "state-timeline", title, description, width, targets, "none", options, custom,
+                 looks=looks, colours="thresholds")
+
+
+def gauge_bars(key, title, queries, description, *, width, unit="none", **more) -> dict:
+    options = {
+        "reduceOptions": {"values": False, "calcs": ["lastNotNull"], "fields": ""},
+        "orientation": "horizontal", "displayMode": "basic", "valueMode": "color", "showUnfilled": True,
+        "namePlacement": "auto", "sizing": "auto", "minVizHeight": 16, "minVizWidth": 8,
+        "maxVizHeight": 300,
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
+    }
+    targets = [target(at, legend, expr, True) for at, (legend, expr) in enumerate(queries)]
+    return panel(key, "bargauge", title, description, width, targets, unit, options, {}, **more)
+
+
+def table(key, title, columns, description, *, width) -> dict:
+    targets = [target(at, name, expr, True) | {"format": "table"} for at, (name, expr, _) in enumerate(columns)]
+    renamed = {value_field(at, columns): name for at, (name, _, _) in enumerate(columns)}
+    hidden = {field: True for field in ["Time", *(f"Time {at + 1}" for at in range(len(columns)))]}
+    overrides = [
+        {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": unit}]}
+        for name, _, unit in columns
+    ]
+    options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
+    made = panel(key, "table", title, description, width, targets, "none", options,
+                 {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}, overrides=overrides,
+                 colours="thresholds")
+    made["transformations"] = [
+        {"id": "merge", "options": {}},
+        {"id": "organize", "options": {"excludeByName": hidden, "renameByName": renamed, "indexByName": {}}},
+    ]
+    return made
+
+
+def value_field(at: int, columns: list) -> str:
+    """What Grafana calls the value of a query in a merged table."""
+    return f"Value #{chr(ord('A') + at)}" if len(columns) > 1 else "Value"
+
+
+def place(rows: list) -> list:
+    """Panels with ids and places: from left to right, a new line when one is full."""
+    placed, number, top = [], 0, 0
+    for row in rows:
+        if row.title:
+            number += 1
+            placed.append(heading(number, row.title, top))
+            top += 1
+        left = height = 0
+        for made in row.panels:
+            width = made["gridPos"]["w"]
+            if left + width > COLUMNS:
+                left, top, height = 0, top + height, 0
+            number += 1
+            grid = {**made["gridPos"], "x": left, "y": top}
+            placed.append({**made, "id": number, "gridPos": grid})
+            left += width
+            height = max(height, grid["h"])
+        top += height
+    return placed
+
+
+def heading(number: int, title: str, top: int) -> dict:
+    return {
+        "id": number, "type": "row", "title": title, "collapsed": False, "panels": [],
+        "gridPos": {"h": 1, "w": COLUMNS, "x": 0, "y": top},
+    }
