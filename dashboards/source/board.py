@@ -147,20 +147,20 @@ def run_row() -> list:
               empty="nothing runs"),
         bars("outcomes", "Runs by outcome",
              [("{{outcome}}", counter("runs_total", "outcome", "$__rate_interval"))],
-             "Runs that ended. Void ones yielded to a live run and count against nothing.", width=8,
+             "Runs that ended. Void ones yielded to a live run and count against nothing.", width=6,
              decimals=0),
         gauge_bars("failures", "Failures by stage and reason",
                    [("{{stage}}: {{reason}}", counter("run_failures_total", "stage, reason", "$__range") + " > 0")],
-                   "Failed runs in the time shown, by where they ended and why.", width=8,
+                   "Failed runs in the time shown, by where they ended and why.", width=6,
                    empty="no run failed"),
         gauge_bars("durations", "How long stages take", [
             ("{{stage}}", quantile(0.95, "stage_duration_seconds", "stage", OF, "$__range") + " > 0")],
-                   "The 95th percentile of each stage's duration, in the time shown.", width=8, unit="s",
+                   "The 95th percentile of each stage's duration, in the time shown.", width=6, unit="s",
                    empty="no stage ended"),
         lines("heal", "Time to heal", [
             ("half", quantile(0.5, "time_to_heal_seconds", "job", OF, "$__range")),
             ("95 of 100", quantile(0.95, "time_to_heal_seconds", "job", OF, "$__range"))],
-              "From the first sight of a gap to the look that saw its data.", width=8, unit="s",
+              "From the first sight of a gap to the look that saw its data.", width=6, unit="s",
               empty="nothing was healed"),
         timeline("rests", "Why nothing is started", [("{{dataset}}", code("resting", "reason", RESTS))],
                  "The reason that the last pass gave for starting nothing.", looks=REST_LOOKS, width=16),
@@ -224,8 +224,8 @@ def scan_row() -> list:
              steps=[(None, "yellow")]),
         table("modes", "Newest date, mode and names", [
             ("ready by", f"({lead('latest_due_ready_by_timestamp_seconds')} > 0) * 1000", "dateTimeAsIso"),
-            ("mode", f"{lead('dataset_mode', by='dataset, mode')} == 1", "none"),
-            ("names", lead("dataset_info", by="dataset, rule, landing"), "none"),
+            ("mode", f"{lead('dataset_mode', by='dataset, mode')} == 1", None),
+            ("names", lead("dataset_info", by="dataset, rule, landing"), None),
         ], "What each dataset may do, what its rule is called, where its dumps land.", width=24),
     ]
 
@@ -239,8 +239,9 @@ def aws_row() -> list:
         bars("aws_errors", "Errors", [
             ("{{service}}:{{operation}} {{result}}",
              'sum by (service, operation, result) (increase(gapmend_aws_requests_total{job="$job",'
-             'result!="ok"}[$__rate_interval])) > 0')],
-             "Attempts that failed, by operation and kind.", width=8, empty="no errors"),
+             'result!~"ok|not_found"}[$__rate_interval])) > 0')],
+             "Attempts that failed, by operation and kind. That a thing is not there is an answer and no "
+             "error.", width=8, empty="no errors"),
         lines("aws_seconds", "Duration, 95 of 100", [
             ("{{service}}:{{operation}}",
              quantile(0.95, "aws_request_duration_seconds", "service, operation", 'job="$job"',

@@ -140,11 +140,15 @@ def gauge_bars(key, title, queries, description, *, width, unit="none", **more) 
 
 def table(key, title, columns, description, *, width) -> dict:
     targets = [target(at, name, expr, True) | {"format": "table"} for at, (name, expr, _) in enumerate(columns)]
-    renamed = {value_field(at, columns): name for at, (name, _, _) in enumerate(columns)}
-    hidden = {field: True for field in ["Time", *(f"Time {at + 1}" for at in range(len(columns)))]}
+    values = [value_field(at, columns) for at in range(len(columns))]
+    times = ["Time", *(f"Time {at + 1}" for at in range(len(columns)))]
+    # A query without a unit is there for its labels.
+    labels_only = [field for field, (_, _, unit) in zip(values, columns) if unit is None]
+    hidden = {field: True for field in times + labels_only}
+    renamed = {field: name for field, (name, _, _) in zip(values, columns) if field not in hidden}
     overrides = [
         {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": unit}]}
-        for name, _, unit in columns
+        for name, _, unit in columns if unit
     ]
     options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
     made = panel(key, "table", title, description, width, targets, "none", options,
@@ -163,25 +167,36 @@ def value_field(at: int, columns: list) -> str:
 
 
 def place(rows: list) -> list:
-    """Panels with ids and places: from left to right, a new line when one is full."""
-    placed, number, top = [], 0, 0
+    """Panels with ids and places: from left to right, in lines of one height."""
+    placed, top = [], 0
     for row in rows:
         if row.title:
-            number += 1
-            placed.append(heading(number, row.title, top))
+            placed.append(heading(len(placed) + 1, row.title, top))
             top += 1
-        left = height = 0
-        for made in row.panels:
-            width = made["gridPos"]["w"]
-            if left + width > COLUMNS:
-                left, top, height = 0, top + height, 0
-            number += 1
-            grid = {**made["gridPos"], "x": left, "y": top}
-            placed.append({**made, "id": number, "gridPos": grid})
-            left += width
-            height = max(height, grid["h"])
-        top += height
+        for line in lines_of(row.panels):
+            height, left = max(made["gridPos"]["h"] for made in line), 0
+            for made in line:
+                width = made["gridPos"]["w"]
+                grid = {"h": height, "w": width, "x": left, "y": top}
+                placed.append({**made, "id": len(placed) + 1, "gridPos": grid})
+                left += width
+            top += height
     return placed
+
+
+def lines_of(panels: list) -> list:
+    """As many in a line as there is room for; each line is full."""
+    lines, room = [], 0
+    for made in panels:
+        width = made["gridPos"]["w"]
+        if width > room:
+            assert room == 0, f"the line before {made['title']} has room for {room} columns more"
+            lines.append([])
+            room = COLUMNS
+        lines[-1].append(made)
+        room -= width
+    assert room == 0, f"the line of {panels[-1]['title']} has room for {room} columns more"
+    return lines
 
 
 def heading(number: int, title: str, top: int) -> dict:

@@ -28,6 +28,10 @@ SILENT = {
     "Disabled for / ours may last until, {{dataset}}": "the same",
     "annotation Holds": "the same",
 }
+# What depends on chance here.
+MAYBE_SILENT = {
+    "Errors / {{service}}:{{operation}} {{result}}": "the demo's AWS seldom fails; tests/end_to_end/faults.rs",
+}
 # What the demo's data is about: its alerts, and no page.
 OF_THE_DEMO = {
     "GapmendNoDump", "GapmendDatesQuarantined", "GapmendDatesDamaged", "GapmendLagOverObjective",
@@ -199,7 +203,7 @@ def main() -> int:
             for trouble in [healthy, rule_disabled, paused, misconfigured]:
                 trouble(demo, prometheus, silence, webhook)
             silence.look()
-            unheard = silence.waiting.keys() - SILENT.keys()
+            unheard = silence.waiting.keys() - SILENT.keys() - MAYBE_SILENT.keys()
             stale = SILENT.keys() - silence.waiting.keys()
             if unheard or stale:
                 raise SystemExit(f"no data for {sorted(unheard)}; data after all for {sorted(stale)}")

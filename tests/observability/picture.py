@@ -31,7 +31,7 @@ def shown(value: float, unit: str, decimals=None) -> str:
     if unit == "time:YYYY-MM-DD":
         return time.strftime("%Y-%m-%d", time.gmtime(value / 1000))
     if unit == "dateTimeAsIso":
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(value / 1000))
+        return time.strftime("%m-%d %H:%M:%S", time.gmtime(value / 1000))
     if unit == "s":
         for size, name in [(86400, "d"), (3600, "h"), (60, "min")]:
             if abs(value) >= size:
@@ -215,14 +215,15 @@ class Board:
             for label in labels:
                 names += [label] if label not in names else []
                 row[label] = labels[label]
-            column = renamed.get(f"Value #{ref}", "value")
-            names += [column] if column not in names else []
-            row[column] = shown(points[-1][1], units.get(column, "none"))
+            column = renamed.get(f"Value #{ref}")
+            if column:
+                names += [column] if column not in names else []
+                row[column] = shown(points[-1][1], units[column])
         each = width / len(names)
-        drawn = "".join(words(x + at * each, y + 16, name, 11, "#6e9fff") for at, name in enumerate(names))
+        drawn = "".join(words(x + at * each, y + 16, name, 10, "#6e9fff") for at, name in enumerate(names))
         for line, row in enumerate(rows.values()):
             for at, name in enumerate(names):
-                drawn += words(x + at * each, y + 40 + 22 * line, row.get(name, ""), 11)
+                drawn += words(x + at * each, y + 40 + 22 * line, row.get(name, ""), 10)
         return drawn
 
 
