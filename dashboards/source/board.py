@@ -151,7 +151,7 @@ def run_row() -> list:
              decimals=0),
         gauge_bars("failures", "Failures by stage and reason",
                    [("{{stage}}: {{reason}}", counter("run_failures_total", "stage, reason", "$__range") + " > 0")],
-                   "Failed runs in the time shown, by where they ended and why.", width=6,
+                   "Failed runs in the time shown, by where they ended and why.", width=6, decimals=0,
                    empty="no run failed"),
         gauge_bars("durations", "How long stages take", [
             ("{{stage}}", quantile(0.95, "stage_duration_seconds", "stage", OF, "$__range") + " > 0")],
