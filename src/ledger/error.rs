@@ -115,7 +115,7 @@ impl LedgerError {
                 "restore the missing entries; if the log was restored from a backup on purpose, delete the newer files under checkpoint/"
             }
             Self::StandBy { .. } => {
-                "nothing to do: this process stands by until the other one leaves or falls silent"
+                "see `gapmend status` for what it does; a daemon stands by until it leaves or falls silent, a `heal` ends"
             }
             Self::Contended { .. } => {
                 "it is tried again on the next pass; check that not more than two daemons share this ledger"
