@@ -181,6 +181,52 @@ async fn objects_are_created_and_copied_once_whichever_door_came_first() {
 }
 
 #[tokio::test]
+async fn uploads_in_parts_do_the_same_through_both_doors() {
+    let doors = Doors::open().await;
+    let bucket = doors.names.dump_bucket.clone();
+    let platforms: [(&str, &dyn Platform); 2] = [("model", &doors.model), ("aws", &doors.aws)];
+    for (name, platform) in platforms {
+        let key = format!("parking/{name}.zip");
+        assert_eq!(platform.marked_object(&bucket, &key).await, Ok(None), "{name}");
+        let upload = platform.begin_upload(&bucket, &key, "mark-1").await.unwrap();
+        let under_way = platform.uploads_to(&bucket, &key).await.unwrap();
+        assert_eq!(under_way, [(upload.clone(), now())], "{name}");
+        let etag = platform.upload_part(&upload, 1, Bytes::from_static(b"PK")).await.unwrap();
+        let etags = [etag];
+        let written = platform.complete_upload(&upload, &etags, None).await;
+        assert_eq!(written, Ok(Created::Created), "{name}");
+        let object = platform.marked_object(&bucket, &key).await.unwrap().unwrap();
+        assert_eq!((object.size, object.mark.as_deref()), (2, Some("mark-1")), "{name}");
+        let gone = platform.complete_upload(&upload, &etags, None).await.unwrap_err();
+        assert_eq!(
+            (gone.class, gone.code.as_deref()),
+            (ErrorClass::NotFound, Some("NoSuchUpload"))
+        );
+
+        let again = platform.begin_upload(&bucket, &key, "mark-2").await.unwrap();
+        let etags = [platform.upload_part(&again, 1, Bytes::from_static(b"PK2")).await.unwrap()];
+        for (replaces, expected) in [
+            (None, Created::Exists),
+            (Some("another"), Created::Exists),
+            (Some(object.etag.as_str()), Created::Created),
+        ] {
+            let written = platform.complete_upload(&again, &etags, replaces).await;
+            assert_eq!(written, Ok(expected), "{name}: {replaces:?}");
+        }
+        let mark = platform.marked_object(&bucket, &key).await.unwrap().unwrap().mark;
+        assert_eq!(mark.as_deref(), Some("mark-2"), "{name}");
+
+        let left = platform.begin_upload(&bucket, &key, "mark-3").await.unwrap();
+        for _ in 0..2 {
+            platform.abort_upload(&left).await.unwrap(); // absent is fine
+        }
+        assert_eq!(platform.uploads_to(&bucket, &key).await, Ok(Vec::new()), "{name}");
+    }
+    both!(doors, begin_upload("absent", "k", "m")).unwrap_err();
+    both!(doors, uploads_to("absent", "k")).unwrap_err();
+}
+
+#[tokio::test]
 async fn the_catalog_looks_the_same_through_both_doors() {
     let doors = Doors::open().await;
     for zone in &doors.names.raw {

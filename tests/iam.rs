@@ -18,6 +18,7 @@ const LEDGER: &str = "arn:aws:s3:::gapmend-ledger";
 fn permission(operation: &str) -> Option<&str> {
     match operation {
         "s3:ListObjectsV2" => Some("s3:ListBucket"),
+        "s3:ListMultipartUploads" => Some("s3:ListBucketMultipartUploads"),
         // A copy reads its source and writes its target.
         "s3:CopyObject"
         | "s3:CreateMultipartUpload"

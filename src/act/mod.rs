@@ -7,6 +7,7 @@
 //! What this layer never does: decide, wait, or repeat an effect.
 
 mod trigger;
+mod upload;
 
 use std::sync::Arc;
 
@@ -95,6 +96,9 @@ impl Actor<'_> {
             | Step::ReleaseProven { .. }
             | Step::MoveHold { .. }
             | Step::StageDump { .. }
+            | Step::WriteUpload { .. }
+            | Step::EndUpload { .. }
+            | Step::SweepHurt { .. }
             | Step::CloseHold { .. }
             | Step::DriveLive { .. }
             | Step::MissLiveDump { .. }) => self.act_on_trigger(step).await,

@@ -3,7 +3,7 @@
 use super::{Acted, Actor, run_started};
 use crate::domain::{ErrorClass, FailureReason, PassOutcome, RuleState, RunOutcome, Stage};
 use crate::ledger::{Appended, Event, HoldStep, LedgerError, Repeat};
-use crate::plan::{Begin, HoldPlan, Step};
+use crate::plan::{Begin, HoldPlan, Step, Swept};
 use crate::platform::{Answer, Created, DeadMan, PlatformError, TaskRequest, TaskStart};
 
 impl Actor<'_> {
@@ -31,9 +31,22 @@ impl Actor<'_> {
                 let copy = Copy { bucket: &bucket, from: &from, to: &to };
                 self.stage_dump(hold, &rule, &copy, &begin).await
             }
-            Step::CloseHold { hold, dataset, detail, swept } => {
+            Step::WriteUpload { hold, rule, upload } => {
+                self.write_upload(hold, &rule, &upload).await
+            }
+            Step::EndUpload { upload, outcome, detail } => {
+                self.end_upload(&upload, outcome, detail).await
+            }
+            Step::CloseHold { hold, dataset, detail, swept, fired } => {
                 let words = format!("the hold is closed: {detail}");
-                let mut events = vec![Event::HoldClosed { hold, detail }];
+                if !fired.is_empty() {
+                    tracing::error!(
+                        dataset,
+                        tasks = fired.join(" "),
+                        "a live task began after our write, although the rule was held"
+                    );
+                }
+                let mut events = vec![Event::HoldClosed { hold, detail, fired }];
                 events.extend(swept.into_iter().map(|dump| Event::LiveDumpSwept {
                     dataset: dataset.clone(),
                     date: dump.date,
@@ -42,6 +55,12 @@ impl Actor<'_> {
                     missed: dump.missed,
                 }));
                 self.note(events, PassOutcome::Started, words).await
+            }
+            Step::SweepHurt { dataset, dump, detail } => {
+                tracing::error!(dataset, "{detail}; it is driven again once");
+                let Swept { date, key, etag, missed } = dump;
+                let event = Event::LiveDumpSwept { dataset, date, key, etag, missed };
+                self.note(vec![event], PassOutcome::Started, detail).await
             }
             Step::DriveLive { dataset, date, task } => self.drive_live(dataset, date, task).await,
             Step::MissLiveDump { dataset, date, key, etag } => {

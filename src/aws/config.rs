@@ -50,8 +50,8 @@ pub(super) fn for_s3(shared: &SdkConfig) -> aws_sdk_s3::Config {
     aws_sdk_s3::config::Builder::from(shared).force_path_style(has_own_endpoint(shared)).build()
 }
 
-/// What a copy within S3 may take.
-pub(super) fn for_copies() -> aws_sdk_s3::config::Builder {
+/// What a copy within S3, a part over a slow line or the joining of many parts may take.
+pub(super) fn for_long_calls() -> aws_sdk_s3::config::Builder {
     aws_sdk_s3::config::Builder::default().timeout_config(
         TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)

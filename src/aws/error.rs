@@ -237,7 +237,7 @@ fn is_denial(code: &str) -> bool {
 }
 
 fn is_absence(code: &str) -> bool {
-    const ABSENCES: [&str; 2] = ["NoSuchBucket", "NoSuchKey"];
+    const ABSENCES: [&str; 3] = ["NoSuchBucket", "NoSuchKey", "NoSuchUpload"];
     ABSENCES.contains(&code)
         || code.ends_with("NotFound")
         || code.ends_with("NotFoundException")

@@ -46,13 +46,14 @@ use self::line::Line;
 use crate::config::settings::AwsSettings;
 use crate::domain::{Export, Rule, Snapshot, Task, WorkflowRun};
 use crate::platform::{
-    Answer, CallObserver, Caller, CatalogTable, Clock, Created, DeadMan, Listing, ObjectInfo,
-    ObjectRange, Partition, PartitionQuery, Platform, TaskFamily, TaskRequest, TaskStart,
+    Answer, CallObserver, Caller, CatalogTable, Clock, Created, DeadMan, Listing, MarkedObject,
+    ObjectInfo, ObjectRange, Partition, PartitionQuery, PartsUpload, Platform, TaskFamily,
+    TaskRequest, TaskStart,
 };
 
 /// Every operation that is ever asked for, as `service:Operation`: so that the metrics of all of
 /// them exist from the start.
-pub const OPERATIONS: [&str; 25] = [
+pub const OPERATIONS: [&str; 31] = [
     ecs::DESCRIBE_TASKS,
     ecs::LIST_TASKS,
     ecs::RUN_TASK,
@@ -70,10 +71,16 @@ pub const OPERATIONS: [&str; 25] = [
     logs::GET_LOG_EVENTS,
     rds::DESCRIBE_EXPORTS,
     rds::DESCRIBE_SNAPSHOTS,
+    s3::ABORT_UPLOAD,
+    s3::BEGIN_UPLOAD,
+    s3::COMPLETE_UPLOAD,
     s3::COPY_OBJECT,
     s3::GET_OBJECT,
+    s3::HEAD_OBJECT,
     s3::LIST_OBJECTS,
+    s3::LIST_UPLOADS,
     s3::PUT_OBJECT,
+    s3::UPLOAD_PART,
     scheduler::CREATE_SCHEDULE,
     scheduler::DELETE_SCHEDULE,
     scheduler::GET_SCHEDULE,
@@ -157,6 +164,39 @@ impl Platform for AwsPlatform {
 
     async fn copy_object(&self, bucket: &str, from: &str, to: &str) -> Answer<Created> {
         self.objects.copy(bucket, from, to).await
+    }
+
+    async fn begin_upload(&self, bucket: &str, key: &str, mark: &str) -> Answer<PartsUpload> {
+        self.objects.begin_upload(bucket, key, mark).await
+    }
+
+    async fn upload_part(&self, upload: &PartsUpload, number: u32, body: Bytes) -> Answer<String> {
+        self.objects.upload_part(upload, number, body).await
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &PartsUpload,
+        etags: &[String],
+        replaces: Option<&str>,
+    ) -> Answer<Created> {
+        self.objects.complete_upload(upload, etags, replaces).await
+    }
+
+    async fn abort_upload(&self, upload: &PartsUpload) -> Answer<()> {
+        self.objects.abort_upload(upload).await
+    }
+
+    async fn uploads_to(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Answer<Vec<(PartsUpload, DateTime<Utc>)>> {
+        self.objects.uploads_to(bucket, key).await
+    }
+
+    async fn marked_object(&self, bucket: &str, key: &str) -> Answer<Option<MarkedObject>> {
+        self.objects.marked(bucket, key).await
     }
 
     async fn tables(&self, database: &str) -> Answer<Vec<CatalogTable>> {

@@ -3,6 +3,8 @@
 //! Every request names the account that must own the bucket, so that a bucket which was deleted
 //! and taken by somebody else is refused by S3 itself.
 
+mod uploads;
+
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
@@ -13,6 +15,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::Object;
 use bytes::Bytes;
 
+pub(super) use self::uploads::{
+    ABORT_UPLOAD, BEGIN_UPLOAD, COMPLETE_UPLOAD, HEAD_OBJECT, LIST_UPLOADS, UPLOAD_PART,
+};
 use super::config;
 use super::convert::{instant, page_size};
 use super::error::Failure;
@@ -148,7 +153,7 @@ impl Objects {
         let answer = self
             .line
             .ask(COPY_OBJECT, Repeat::Once, || {
-                request.clone().customize().config_override(config::for_copies()).send()
+                request.clone().customize().config_override(config::for_long_calls()).send()
             })
             .await;
         created(answer.map(drop))

@@ -4,16 +4,17 @@
 //! that can be seen, and who is going to see it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
 use gapmend::config::Mode;
-use gapmend::daemon::Errand;
+use gapmend::daemon::{self, Errand, NoRecorder};
 use gapmend::domain::Stage;
 use gapmend::expose::Exit;
 use gapmend::expose::cli::args::{AskedArgs, GlobalArgs, Output, PauseArgs, RetryArgs};
 use gapmend::expose::cli::{Out, answer_text};
-use gapmend::ledger::{Ledger, Request, Run};
+use gapmend::ledger::{Ledger, Request, Run, Upload, UploadOutcome};
 
 use super::Outcome;
 use super::failure::Failure;
@@ -41,6 +42,9 @@ pub(super) async fn cancel(global: &GlobalArgs, args: AskedArgs, out: &mut Out) 
     let name = request.name.clone();
     let run = request.ledger.state().active_run().filter(|run| run.dataset == name).cloned();
     let Some(run) = run else {
+        if let Some(upload) = request.ledger.state().open_upload(&name) {
+            return cancel_upload(&session, upload, &args, out).await;
+        }
         return Err(Failure::refused(format!(
             "{name} has no run in progress; `gapmend pause --for 1d` keeps one from being started"
         )));
@@ -66,6 +70,28 @@ fn what_goes_on(run: &Run) -> String {
     format!(
         "Careful: its export has begun, so the export id of {date} is spent: the date cannot be begun from the top any more, only taken up where it is. What runs in AWS goes on by itself; gapmend only stops following, and {date} waits for the next slot."
     )
+}
+
+/// An upload whose object is not about to be made ends here and now; its hold ends by itself.
+async fn cancel_upload(
+    session: &Session,
+    upload: &Upload,
+    args: &AskedArgs,
+    out: &mut Out,
+) -> Outcome {
+    if upload.writing_at.is_some() {
+        return Err(Failure::refused(format!(
+            "the upload of {} is being written; it ends by itself",
+            upload.date
+        )));
+    }
+    let by = session.identify().await?;
+    let mut engine = session.engine("cancel", Errand::default(), Arc::new(NoRecorder)).await?;
+    let why = args.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let detail = format!("cancelled by {by}{why}");
+    daemon::end_upload(&mut engine, upload, UploadOutcome::Cancelled, &detail).await?;
+    out.text(&format!("the upload of {} is cancelled, its parts are removed\n", upload.date))?;
+    Ok(Exit::Done)
 }
 
 /// `gapmend pause --for LENGTH`.

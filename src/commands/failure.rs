@@ -3,6 +3,7 @@
 use std::fmt;
 
 use gapmend::config::Problems;
+use gapmend::daemon::SendError;
 use gapmend::expose::Exit;
 use gapmend::ledger::LedgerError;
 use gapmend::platform::PlatformError;
@@ -57,6 +58,17 @@ impl From<LedgerError> for Failure {
 impl From<PlatformError> for Failure {
     fn from(error: PlatformError) -> Self {
         Self::other(format!("{error}\n  = help: {}", error.class.hint()))
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Ledger(error) => error.into(),
+            SendError::Platform(error) => error.into(),
+            SendError::File(_) => Self::refused(error),
+            SendError::Interrupted => Self::other(error),
+        }
     }
 }
 

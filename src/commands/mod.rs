@@ -12,6 +12,7 @@ mod release;
 mod retire;
 mod session;
 mod signals;
+mod upload;
 mod watch;
 
 use gapmend::expose::cli::args::{self, ConfigCommand, LedgerCommand, TriggerCommand};
@@ -62,8 +63,9 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Outcome {
         Command::Config(ConfigCommand::Schema) => look::schema(out),
         Command::Config(ConfigCommand::Reference) => look::reference(out),
         Command::Config(ConfigCommand::Show) => look::show_config(global, out),
+        Command::Upload(args) => Box::pin(upload::upload(global, &args, out)).await,
         Command::Retry(args) => ask::retry(global, args, out).await,
-        Command::Cancel(args) => ask::cancel(global, args, out).await,
+        Command::Cancel(args) => Box::pin(ask::cancel(global, args, out)).await,
         Command::Pause(args) => ask::pause(global, args, out).await,
         Command::Resume(args) => ask::resume(global, args, out).await,
         Command::Ledger(LedgerCommand::Export(args)) => ledger::export(global, &args, out).await,

@@ -47,6 +47,14 @@ pub(super) async fn release(global: &GlobalArgs, out: &mut Out) -> Outcome {
             )));
         }
     };
+    if let Some(upload) = ledger.as_ref().and_then(|it| it.state().open_upload(&name)) {
+        out.remark(&format!(
+            "an upload of {} is still open (begun {} by {}): the same `gapmend upload` takes it up, a daemon's next pass goes on with it, `gapmend cancel` ends it",
+            upload.date,
+            upload.intended_at.format("%Y-%m-%d %H:%M UTC"),
+            upload.asked.by
+        ))?;
+    }
     match global.output {
         Output::Json => {
             let changed = matches!(released, Released::Enabled { .. });

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use gapmend::config::{self, Environment, Settings};
-use gapmend::daemon::{Errand, Reload, serve, take_up};
+use gapmend::daemon::{self, Errand, Released, Reload, serve, take_up};
 use gapmend::expose::cli::args::GlobalArgs;
 use gapmend::expose::http::{self, HttpState};
 use gapmend::expose::{Exit, Metrics, Supervisor};
@@ -37,10 +37,17 @@ pub(super) async fn run(global: &GlobalArgs) -> Outcome {
         Failure::other(format!("cannot listen on http.listen = \"{listen}\": {error}"))
     })?;
     session.identify().await?;
-    let mut engine = session.engine("run", Errand::default(), metrics.clone()).await?;
+    let engine = session.engine("run", Errand::default(), metrics.clone()).await;
+    let mut engine = match engine {
+        Ok(engine) => engine,
+        Err(failure) => {
+            release_by_switch(&session).await;
+            return Err(failure);
+        }
+    };
     let state =
         HttpState { report: engine.reports(), metrics, clock: Arc::clone(&session.world.clock) };
-    take_up(&mut engine).await?;
+    take_up(&mut engine, &signals.shutdown).await?;
     let supervisor = Arc::new(supervisor());
     supervisor.ready();
     let reload =
@@ -85,6 +92,29 @@ fn supervisor() -> Supervisor {
     let is_ours = environment.get("WATCHDOG_PID").is_none_or(|pid| pid == ours);
     let watchdog = environment.get("WATCHDOG_USEC").filter(|_| is_ours);
     Supervisor::at(environment.get("NOTIFY_SOCKET"), watchdog)
+}
+
+/// A ledger that cannot even be read does not keep a rule disabled: a dead man's switch of our
+/// name beside it proves whose doing that is.
+async fn release_by_switch(session: &Session) {
+    for (name, dataset) in &session.settings.datasets {
+        match daemon::release(&session.world, None, dataset).await {
+            Ok(Released::NotDisabled | Released::NotOurs) => {}
+            Ok(Released::Enabled { proof, .. }) => {
+                tracing::warn!(
+                    dataset = name,
+                    proof,
+                    "the ledger cannot be read; the rule that gapmend had disabled is enabled"
+                );
+            }
+            Ok(Released::NotSeenEnabled) => {
+                tracing::error!(dataset = name, "the rule was enabled, and is still seen disabled");
+            }
+            Err(error) => {
+                tracing::error!(dataset = name, %error, "whether the rule is held could not be seen");
+            }
+        }
+    }
 }
 
 /// Reads the configuration again on SIGHUP, and when one of its files changed.

@@ -5,6 +5,7 @@ mod reporting;
 mod scanning;
 mod tending;
 mod traces;
+mod uploading;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -63,6 +64,8 @@ pub struct Errand {
     pub max_runs: Option<u32>,
     /// Dates that are looked at as well, and nothing more.
     pub look_at: BTreeSet<NaiveDate>,
+    /// Only holds and uploads are served; a run in progress is watched, and none is begun.
+    pub serves_uploads: bool,
 }
 
 /// What is kept in memory of a dataset between passes: nothing that a restart would miss.
@@ -159,6 +162,16 @@ impl Engine {
     /// What the ledger adds up to.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// The same, for a command that writes down what it did itself.
+    pub fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// The world, and the configuration's hash for the audit.
+    pub fn world_and_config(&self) -> (World, String) {
+        (self.world.clone(), self.settings.hash.clone())
     }
 
     /// The last plan of a dataset.
@@ -333,6 +346,13 @@ impl Engine {
         self.end_orphan().await?;
         self.note_overlaps(&dataset, &watch).await?;
         self.note_traces(&dataset, &watch).await;
+        self.note_rule_seen(&dataset, &watch).await?;
+        if let Some(pass) = self.serve_upload(&dataset, &mut watch).await? {
+            return Ok(pass);
+        }
+        if self.errand.serves_uploads && self.active_run_of(name).is_none() {
+            return Ok(self.tended_only(&dataset));
+        }
         let scanned = self.scan_if_due(&dataset, self.world.now()).await?;
         if scanned {
             watch = observe::watch(&self.world, &dataset, self.ledger.state()).await;
@@ -577,6 +597,13 @@ impl Engine {
     fn idle_pass(&self, detail: &str) -> Pass {
         let wake_at = self.world.now() + Duration::minutes(1);
         Pass { outcome: PassOutcome::Waiting, detail: detail.to_owned(), rest: None, wake_at }
+    }
+
+    /// The end of a pass that scans and starts nothing.
+    fn tended_only(&self, dataset: &DatasetSettings) -> Pass {
+        let poll = Duration::from_std(dataset.load.poll).unwrap_or_default();
+        let pass = self.idle_pass("only holds and uploads are served");
+        Pass { wake_at: pass.wake_at.min(self.world.now() + poll), ..pass }
     }
 
     fn ledger_failed(&mut self, error: LedgerError) -> Pass {

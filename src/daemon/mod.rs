@@ -15,8 +15,10 @@ mod heal;
 mod release;
 pub mod report;
 mod retire;
+mod sending;
 mod serve;
 pub mod slots;
+mod upload;
 mod wake;
 
 pub use check::check;
@@ -27,4 +29,6 @@ pub use report::{
     ConfigReport, DatasetReport, Finding, Happening, Names, NoRecorder, Recorder, Report, Verdict,
 };
 pub use retire::{is_busy, wind_up};
+pub use sending::{SendError, Sending, send_parts};
 pub use serve::{Reload, serve, take_up, turns};
+pub use upload::{UploadNews, end_upload, see_upload_through};

@@ -20,12 +20,29 @@ const IDLE_SLEEP: Duration = Duration::from_secs(15);
 /// Reads the configuration again; `None` when nothing changed.
 pub type Reload = Box<dyn FnMut() -> Option<Result<Settings, String>> + Send>;
 
-/// Takes the next epoch: from here on this process acts.
+/// Takes the next epoch: from here on this process acts. While that fails, what a process before
+/// us left held is released in its time all the same; without that there is nothing to stay for.
 ///
 /// # Errors
-/// The ledger cannot be written.
-pub async fn take_up(engine: &mut Engine) -> Result<(), LedgerError> {
-    engine.ledger.act("run").await.map(drop)
+/// The ledger cannot be written, and nothing is held.
+pub async fn take_up(engine: &mut Engine, shutdown: &CancellationToken) -> Result<(), LedgerError> {
+    loop {
+        let Err(error) = engine.ledger.act("run").await else { return Ok(()) };
+        engine.ledger.release_unattended().await;
+        let mut held = false;
+        for name in engine.names_to_tend() {
+            held |= engine.tend_unattended(&name).await;
+        }
+        if !held || shutdown.is_cancelled() {
+            return Err(error);
+        }
+        tracing::error!(%error, "the ledger cannot be written; the trigger is held, and is released in its time");
+        engine.publish_report();
+        tokio::select! {
+            () = engine.world.clock.sleep(STAND_BY_SLEEP) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
 }
 
 /// Runs until `shutdown`, woken by a bell once a minute beside the loop's own timer.

@@ -385,6 +385,7 @@ pub(super) fn state() -> State {
         datasets: [(NAME.to_owned(), dataset)].into(),
         runs: vec![failed_run(), healed_run(), active_run()],
         holds: BTreeMap::new(),
+        uploads: Vec::new(),
     }
 }
 

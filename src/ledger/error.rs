@@ -137,6 +137,23 @@ impl LedgerError {
         )
     }
 
+    /// Whether it may be gone at the next try by itself.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Store(_)
+            | Self::Unsettled { .. }
+            | Self::StandBy { .. }
+            | Self::Contended { .. }
+            | Self::Nonsense { .. }
+            | Self::LosesHolds { .. } => true,
+            Self::Replay { .. }
+            | Self::Damaged { .. }
+            | Self::NotUnderstood { .. }
+            | Self::Shortened { .. } => false,
+        }
+    }
+
     /// The call that failed, for `ledger_errors_total`.
     #[must_use]
     pub fn operation(&self) -> Operation {

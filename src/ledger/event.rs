@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::process::Process;
 use crate::domain::{Dump, FailureReason, PassOutcome, RunOutcome, Stage};
-use crate::platform::{DeadMan, TaskRequest};
+use crate::platform::{DeadMan, PartsUpload, TaskRequest};
 
 /// The version of the entry format.
 pub const ENTRY_VERSION: u32 = 1;
@@ -171,6 +171,30 @@ pub enum Trace {
     Snapshot,
     /// Its export to S3.
     Export,
+}
+
+/// How an upload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UploadOutcome {
+    /// The dump is in the landing bucket.
+    Written,
+    /// It could not be put there, or was not to be.
+    Failed,
+    /// Who asked for it ended it, or was gone before its parts were all there.
+    Cancelled,
+}
+
+impl UploadOutcome {
+    /// The public name.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// How a run may be followed after it failed.
@@ -384,6 +408,9 @@ pub enum Event {
         hold: String,
         /// By whom the rule was enabled, and what was found.
         detail: String,
+        /// Live tasks that began after our write although the rule was held.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fired: Vec<String>,
     },
     /// A live dump landed while the trigger was held.
     LiveDumpSwept {
@@ -415,6 +442,67 @@ pub enum Event {
         date: NaiveDate,
         /// The task.
         task_arn: String,
+    },
+    /// The rule was seen disabled, or enabled again, whoever did it.
+    RuleSeen {
+        /// The dataset.
+        dataset: String,
+        /// Which.
+        disabled: bool,
+    },
+    /// The parts of a dump are about to be sent to the landing bucket.
+    UploadIntended {
+        /// Names the upload; its object carries the name as its mark.
+        upload: String,
+        /// The dataset.
+        dataset: String,
+        /// The dump's date.
+        date: NaiveDate,
+        /// The landing bucket.
+        bucket: String,
+        /// The key that is written.
+        key: String,
+        /// Bytes.
+        size: u64,
+        /// Of the whole file, in hex.
+        sha256: String,
+        /// The `ETag` of the object that it may replace; without it the key must be absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<String>,
+        /// Today's own dump, which is to fire the live run: nothing is held for it.
+        live: bool,
+        /// Who, and why.
+        asked: Asked,
+        /// The process that sends the parts.
+        process: Process,
+    },
+    /// S3 knows of it: parts may be sent.
+    UploadBegun {
+        /// The upload.
+        upload: String,
+        /// S3's own name for it.
+        parts: PartsUpload,
+    },
+    /// All parts are there: whoever acts makes the object, under a hold.
+    UploadReady {
+        /// The upload.
+        upload: String,
+        /// The parts' `ETag`s, in order.
+        etags: Vec<String>,
+    },
+    /// The object is about to be made: the write that would fire the rule.
+    UploadWriting {
+        /// The upload.
+        upload: String,
+    },
+    /// An upload is over, and its parts are gone.
+    UploadEnded {
+        /// The upload.
+        upload: String,
+        /// How.
+        outcome: UploadOutcome,
+        /// In words.
+        detail: String,
     },
     /// Two loads were seen alive together (H1): the data may be mixed.
     LoadsOverlapped {
@@ -468,6 +556,12 @@ impl Event {
             | Self::LiveDumpSwept { .. }
             | Self::LiveDriveIntended { .. }
             | Self::LiveDriveSubmitted { .. }
+            | Self::RuleSeen { .. }
+            | Self::UploadIntended { .. }
+            | Self::UploadBegun { .. }
+            | Self::UploadReady { .. }
+            | Self::UploadWriting { .. }
+            | Self::UploadEnded { .. }
             | Self::LoadsOverlapped { .. } => None,
         }
     }

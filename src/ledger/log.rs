@@ -69,6 +69,8 @@ pub struct Ledger {
     pub(super) last_checkpoint: u64,
     /// Our last entry: its number, and when its decision was made.
     acknowledged: Option<(u64, DateTime<Utc>)>,
+    /// Nobody else acts, and we could not take an epoch: what is held may be released.
+    unattended: bool,
     pub(super) watch: Watch,
 }
 
@@ -107,6 +109,7 @@ impl Ledger {
             heard: 0,
             last_checkpoint: 0,
             acknowledged: None,
+            unattended: false,
             watch: Watch::default(),
         };
         if let Some(state) = ledger.newest_checkpoint().await? {
@@ -200,7 +203,15 @@ impl Ledger {
         request: Request,
         asked: Asked,
     ) -> Result<u64, LedgerError> {
-        let event = Event::Requested { dataset: dataset.to_owned(), request, asked };
+        self.record(Event::Requested { dataset: dataset.to_owned(), request, asked }).await
+    }
+
+    /// Appends what somebody who does not act did or asks for: it needs no decision, and
+    /// carries no epoch.
+    ///
+    /// # Errors
+    /// As for [`Ledger::append`], but never `StandBy`.
+    pub async fn record(&mut self, event: Event) -> Result<u64, LedgerError> {
         for _ in 0..APPEND_TRIES {
             match self.append_as(0, vec![event.clone()]).await? {
                 Appended::Recorded(seq) => return Ok(seq),
@@ -252,7 +263,13 @@ impl Ledger {
     /// Whether a trigger may be released by us: no newer epoch acts. A ledger that cannot be
     /// written, or has entries of a newer gapmend, does not keep a rule disabled.
     pub fn may_release(&self) -> bool {
-        self.epoch == Some(self.state.acting.epoch)
+        self.epoch == Some(self.state.acting.epoch) || self.epoch.is_none() && self.unattended
+    }
+
+    /// Lets a process that could not take an epoch release what is held, while nobody else acts
+    /// as far as that can be seen.
+    pub async fn release_unattended(&mut self) {
+        self.unattended = !matches!(self.someone_else_acts().await, Ok(Some(_)));
     }
 
     /// Whether a newer epoch acts, by what was read.
@@ -458,7 +475,7 @@ impl Ledger {
     async fn note(&mut self, result: Result<(), LedgerError>) -> Result<(), LedgerError> {
         match &result {
             Ok(()) => self.refusal = None,
-            Err(error) if error.is_poisoned() || !is_passing(error) => {
+            Err(error) if error.is_poisoned() || !error.passes() => {
                 self.refusal = Some(error.clone());
             }
             Err(_) => {}
@@ -495,22 +512,6 @@ struct Draft {
 enum Outcome {
     Ours,
     Theirs(Bytes),
-}
-
-/// Whether an error may be gone at the next try by itself.
-fn is_passing(error: &LedgerError) -> bool {
-    match error {
-        LedgerError::Store(_)
-        | LedgerError::Unsettled { .. }
-        | LedgerError::StandBy { .. }
-        | LedgerError::Contended { .. }
-        | LedgerError::Nonsense { .. }
-        | LedgerError::LosesHolds { .. } => true,
-        LedgerError::Replay { .. }
-        | LedgerError::Damaged { .. }
-        | LedgerError::NotUnderstood { .. }
-        | LedgerError::Shortened { .. } => false,
-    }
 }
 
 fn written_by_newer(error: &LedgerError) -> bool {

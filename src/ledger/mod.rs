@@ -32,11 +32,12 @@ pub use directory::DirectoryStore;
 pub use error::LedgerError;
 pub use event::{
     Asked, Entry, Event, HoldStep, HoldWhy, Repeat, Request, ScanCause, ScanRecord, StopWhy, Trace,
+    UploadOutcome,
 };
 pub use log::{Appended, Ledger};
 pub use memory::MemoryStore;
 pub use open::refuse_directory_on_ecs;
 pub use process::Process;
 pub use s3::S3Store;
-pub use state::{DatasetState, Hold, ReplayError, RequestRecord, Run, State, SweptDump};
+pub use state::{DatasetState, Hold, ReplayError, RequestRecord, Run, State, SweptDump, Upload};
 pub use store::{Store, StoreError};

@@ -4,6 +4,8 @@
 //! every start by replaying from the first entry (or a checkpoint). It never decides
 //! anything; it only remembers, and refuses entries that make no sense.
 
+mod uploads;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -16,6 +18,8 @@ use super::event::{
 use super::process::Process;
 use crate::domain::{Dump, FailureReason, PassOutcome, RunOutcome, Stage, Task};
 use crate::platform::{DeadMan, TaskRequest};
+
+pub use self::uploads::{Upload, UploadEnd, UploadHold};
 
 /// Passes that are remembered per dataset, for `status`.
 const PASSES_KEPT: usize = 50;
@@ -35,6 +39,9 @@ pub struct State {
     pub runs: Vec<Run>,
     /// Every hold that is not closed, by its name.
     pub holds: BTreeMap<String, Hold>,
+    /// Uploads that are open, and the last ones that are over, oldest first.
+    #[serde(default)]
+    pub uploads: Vec<Upload>,
 }
 
 /// Who acts.
@@ -83,6 +90,9 @@ pub struct DatasetState {
     pub live_dumps_missed: u32,
     /// Times that two loads were seen alive together.
     pub overlaps: u32,
+    /// Since when the rule has been seen disabled, whoever did it.
+    #[serde(default)]
+    pub rule_disabled_since: Option<DateTime<Utc>>,
 }
 
 /// One pass that had something to say.
@@ -124,6 +134,12 @@ pub struct SweptDump {
     pub drive: Option<TaskRequest>,
     /// The task, once accepted.
     pub task_arn: Option<String>,
+    /// When it was accepted.
+    #[serde(default)]
+    pub driven_at: Option<DateTime<Utc>>,
+    /// Whether its day was over before it could be driven.
+    #[serde(default)]
+    pub missed: bool,
 }
 
 /// A run, as recorded.
@@ -325,7 +341,14 @@ impl State {
     /// Live dumps that landed in a hold, and whose live run was not accepted yet.
     pub fn undriven(&self, dataset: &str) -> impl Iterator<Item = &SweptDump> {
         let swept = self.datasets.get(dataset).into_iter().flat_map(|state| &state.swept);
-        swept.filter(|dump| dump.task_arn.is_none())
+        swept.filter(|dump| dump.task_arn.is_none() && !dump.missed)
+    }
+
+    /// Whether this dump was swept before, whatever became of it: each is driven once at most.
+    #[must_use]
+    pub fn was_swept(&self, dataset: &str, key: &str, etag: &str) -> bool {
+        let swept = self.datasets.get(dataset).into_iter().flat_map(|state| &state.swept);
+        swept.into_iter().any(|dump| dump.key == key && dump.etag == etag)
     }
 
     /// Applies the next entry.
@@ -397,18 +420,21 @@ impl State {
             }
             Event::LiveDumpSwept { dataset, date, key, etag, missed } => {
                 let state = self.entry(dataset);
-                if *missed {
-                    state.live_dumps_missed += 1;
-                    state.swept.retain(|dump| dump.key != *key);
-                } else {
-                    state.swept.push(SweptDump {
+                let known =
+                    state.swept.iter_mut().find(|dump| dump.key == *key && dump.etag == *etag);
+                match known {
+                    Some(dump) => dump.missed |= *missed,
+                    None => state.swept.push(SweptDump {
                         date: *date,
                         key: key.clone(),
                         etag: etag.clone(),
                         drive: None,
                         task_arn: None,
-                    });
+                        driven_at: None,
+                        missed: *missed,
+                    }),
                 }
+                state.live_dumps_missed += u32::from(*missed);
             }
             Event::LiveDriveIntended { dataset, date, task } => {
                 for dump in self.entry(dataset).swept.iter_mut().filter(|dump| dump.date == *date) {
@@ -418,8 +444,18 @@ impl State {
             Event::LiveDriveSubmitted { dataset, date, task_arn } => {
                 for dump in self.entry(dataset).swept.iter_mut().filter(|dump| dump.date == *date) {
                     dump.task_arn = Some(task_arn.clone());
+                    dump.driven_at = Some(entry.at);
                 }
             }
+            Event::RuleSeen { dataset, disabled } => {
+                let since = &mut self.entry(dataset).rule_disabled_since;
+                *since = disabled.then(|| since.unwrap_or(entry.at));
+            }
+            Event::UploadIntended { .. }
+            | Event::UploadBegun { .. }
+            | Event::UploadReady { .. }
+            | Event::UploadWriting { .. }
+            | Event::UploadEnded { .. } => self.apply_upload(entry, event)?,
             Event::LoadsOverlapped { dataset, .. } => self.entry(dataset).overlaps += 1,
         }
         Ok(())
@@ -659,13 +695,15 @@ impl State {
                 if known.is_some() {
                     return Err(misfit("the hold exists already"));
                 }
+                self.count_hold_of_upload(dataset, why);
             }
             Event::HoldMoved { hold, step } => {
                 let hold = self.holds.get_mut(hold).ok_or_else(|| misfit("no such hold"))?;
                 hold.steps.entry(*step).or_insert(entry.at);
             }
-            Event::HoldClosed { hold, .. } => {
-                self.holds.remove(hold).ok_or_else(|| misfit("no such hold"))?;
+            Event::HoldClosed { hold, detail, fired } => {
+                let hold = self.holds.remove(hold).ok_or_else(|| misfit("no such hold"))?;
+                self.note_hold_of_upload(&hold, entry.at, detail, fired);
             }
             _ => return Err(misfit("not a hold's event")),
         }

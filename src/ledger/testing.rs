@@ -225,6 +225,7 @@ pub(super) fn any_event() -> impl Strategy<Value = Event> {
         day.clone().prop_map(|day| Event::HoldClosed {
             hold: day.to_string(),
             detail: "by us".to_owned(),
+            fired: Vec::new(),
         }),
     ];
     let of_people = prop_oneof![

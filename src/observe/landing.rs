@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use chrono::{Duration, NaiveDate};
 
+use super::watch::seen;
 use super::zip_tail::ZipMemory;
 use super::{LandingView, blind};
 use crate::config::{DatasetSettings, OtherName, Verify};
-use crate::domain::{Blindness, DateFormat, Dump, DumpFault};
-use crate::platform::{Listing, ObjectInfo, Platform};
+use crate::domain::{Blindness, DateFormat, Dump, DumpFault, Seen};
+use crate::platform::{Listing, ObjectInfo, Platform, World};
 
 /// The live dump's usual time is learned from so many of the last ones.
 const ARRIVALS_LEARNED_FROM: usize = 30;
@@ -50,6 +51,38 @@ pub(super) async fn list_dumps(
     }
     view.usual_arrival_seconds = usual_arrival(&view.dumps);
     Ok(view)
+}
+
+/// Looks at the dumps alone: what a write of ours needs to know.
+pub async fn landing(world: &World, dataset: &DatasetSettings) -> Seen<LandingView> {
+    seen(list_dumps(world.platform.as_ref(), dataset, "").await)
+}
+
+/// What is wrong with the size that a date's dump has, or would have.
+#[must_use]
+pub fn judge_size(
+    view: &LandingView,
+    dataset: &DatasetSettings,
+    date: NaiveDate,
+    size: u64,
+) -> Option<DumpFault> {
+    let min = dataset.landing.min_size;
+    if size < min {
+        return Some(DumpFault::TooSmall { size, min });
+    }
+    outside_band(view, dataset, date, size)
+}
+
+/// Another date's dump with one of these `ETag`s: the bytes are that date's (H29).
+#[must_use]
+pub fn same_as_another(view: &LandingView, date: NaiveDate, etags: &[String]) -> Option<DumpFault> {
+    let other = view
+        .dumps
+        .iter()
+        .filter(|(other_date, _)| **other_date != date)
+        .flat_map(|(_, dumps)| dumps)
+        .find(|other| etags.contains(&other.etag))?;
+    Some(DumpFault::SameAsAnother { other_key: other.key.clone() })
 }
 
 fn note_object(view: &mut LandingView, dataset: &DatasetSettings, object: ObjectInfo) {
@@ -120,17 +153,15 @@ pub(super) fn fault_by_listing(
     if let Some(class) = &dump.archived {
         return Some(DumpFault::Archived(class.clone()));
     }
-    if dump.size < landing.min_size {
-        return Some(DumpFault::TooSmall { size: dump.size, min: landing.min_size });
-    }
-    outside_band(view, dataset, date, dump).or_else(|| same_as_another(view, date, dump))
+    judge_size(view, dataset, date, dump.size)
+        .or_else(|| same_as_another(view, date, std::slice::from_ref(&dump.etag)))
 }
 
 fn outside_band(
     view: &LandingView,
     dataset: &DatasetSettings,
     date: NaiveDate,
-    dump: &Dump,
+    size: u64,
 ) -> Option<DumpFault> {
     let band_percent = dataset.landing.size_band_percent?;
     let size_of = |(_, dumps): (&NaiveDate, &Vec<Dump>)| dumps.first().map(|dump| dump.size);
@@ -142,22 +173,12 @@ fn outside_band(
     }
     sizes.sort_unstable();
     let median = sizes[sizes.len() / 2];
-    let away = u128::from(dump.size.abs_diff(median)) * 100;
+    let away = u128::from(size.abs_diff(median)) * 100;
     (away > u128::from(median) * u128::from(band_percent)).then_some(DumpFault::OutsideBand {
-        size: dump.size,
+        size,
         median,
         band_percent,
     })
-}
-
-fn same_as_another(view: &LandingView, date: NaiveDate, dump: &Dump) -> Option<DumpFault> {
-    let other = view
-        .dumps
-        .iter()
-        .filter(|(other_date, _)| **other_date != date)
-        .flat_map(|(_, dumps)| dumps)
-        .find(|other| other.etag == dump.etag)?;
-    Some(DumpFault::SameAsAnother { other_key: other.key.clone() })
 }
 
 /// What is wrong with the dump of a date: by the listing first, then by its bytes.

@@ -21,11 +21,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 
 pub use confirm::confirm;
+pub use landing::{judge_size, landing, same_as_another};
 pub(crate) use scan::count_partitions;
 pub use scan::{ScanScope, scan};
 pub use trigger::{TriggerView, clock_skew, orphan};
 pub use watch::{survey, watch};
-pub use zip_tail::{ZipMemory, judge_bytes};
+pub use zip_tail::{ZipMemory, judge as judge_zip, judge_bytes};
 
 use crate::domain::{
     Blindness, Coverage, Dump, DumpFault, Export, Rule, Seen, Snapshot, TableId, Task, WorkflowRun,

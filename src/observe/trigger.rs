@@ -8,7 +8,7 @@ use chrono::{DateTime, Duration, NaiveDate, TimeDelta, Utc};
 use super::watch::seen;
 use super::{Watch, blind, landing};
 use crate::config::{DatasetSettings, DeadManSettings};
-use crate::domain::{Blindness, Dump, Export, Rule, RuleState, Seen, Snapshot, Task};
+use crate::domain::{Blindness, Dump, Export, Rule, RuleState, Seen, Snapshot, Stage, Task};
 use crate::ledger::{Hold, HoldStep, HoldWhy, Run, State};
 use crate::platform::{DeadMan, Platform, TaskFamily, World};
 
@@ -26,8 +26,10 @@ pub struct TriggerView {
     pub our_export: Option<Seen<Option<Export>>>,
     /// Once the rule is enabled again: the dumps of the days of the hold, newest version each.
     /// While others have it disabled: today's, which fires nothing (H14).
+    /// When a live run failed beside ours: those of the days since (H2).
     pub landed: Option<Seen<Vec<(NaiveDate, Dump)>>>,
-    /// With them: tasks of the rule's own, recently stopped ones too.
+    /// With them, and while our snapshot is made: tasks of the rule's own, recently stopped ones
+    /// too.
     pub live_tasks: Option<Seen<Vec<Task>>>,
     /// With them: the instance's snapshots, which outlast the tasks that made them.
     pub snapshots: Option<Seen<Vec<Snapshot>>>,
@@ -65,7 +67,39 @@ pub(super) async fn look(
         view.live_tasks = Some(seen(live_tasks(platform, dataset).await));
         view.snapshots = snapshots(platform, dataset).await;
     }
+    if let Some(run) = run_that_may_hurt(ledger, dataset) {
+        look_for_hurt(platform, dataset, run, now, &mut view).await;
+    }
     view
+}
+
+/// The run in progress, from its snapshot's making until its export is over: a live run that
+/// begins then may fail because of us (H2).
+fn run_that_may_hurt<'a>(ledger: &'a State, dataset: &DatasetSettings) -> Option<&'a Run> {
+    let run = ledger.active_run().filter(|run| run.dataset == dataset.name)?;
+    dataset.trigger.as_ref()?;
+    matches!(run.stage, Stage::Snapshot | Stage::Export).then_some(run)
+}
+
+/// Looks at the rule's own tasks, and at the dumps of the days since when one of them failed.
+async fn look_for_hurt(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+    run: &Run,
+    now: DateTime<Utc>,
+    view: &mut TriggerView,
+) {
+    if view.live_tasks.is_none() {
+        view.live_tasks = Some(seen(live_tasks(platform, dataset).await));
+    }
+    let tasks = view.live_tasks.as_ref().and_then(Seen::known);
+    let failed = tasks.into_iter().flatten().any(|task| {
+        let since = task.created_at.is_some_and(|at| at >= run.started_at);
+        since && task.exit_code.is_some_and(|code| code != 0)
+    });
+    if failed && view.landed.is_none() {
+        view.landed = Some(seen(landed(platform, dataset, run.started_at, now).await));
+    }
 }
 
 /// The run in progress, while it is under this hold and the hold still works for it.

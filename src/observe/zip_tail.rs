@@ -63,7 +63,10 @@ impl ZipMemory {
 }
 
 /// Judges a zip of `size` bytes through `read(from, length)`.
-async fn judge<F, R>(size: u64, read: F) -> Answer<Option<DumpFault>>
+///
+/// # Errors
+/// It could not be read.
+pub async fn judge<F, R>(size: u64, read: F) -> Answer<Option<DumpFault>>
 where
     F: Fn(u64, u64) -> R,
     R: Future<Output = Answer<Bytes>>,

@@ -22,6 +22,9 @@ use crate::observe::{LandingView, Observation, Traffic};
 /// the exporter's retries last at most six hours (H21, H23). It does not block any longer.
 const EXPORT_NEVER_COMES_HOURS: i64 = 6;
 
+/// A task that ECS accepted may not be listed for so long.
+const DRIVEN_TASK_APPEARS_WITHIN_MINUTES: i64 = 5;
+
 /// Own history is believed from so many loads on.
 const LOADS_TO_LEARN_FROM: usize = 5;
 
@@ -117,10 +120,12 @@ fn closed_by_pipeline(
     dataset: &DatasetSettings,
     now: DateTime<Utc>,
 ) -> Option<Rest> {
-    closed_by_tasks(&seen.watch.tasks).or_else(|| {
-        let landing = seen.scan.known().map(|scan| &scan.landing)?;
-        closed_by_arrival(ledger, landing, dataset, now)
-    })
+    closed_by_drive(ledger, dataset, now).or_else(|| closed_by_tasks(&seen.watch.tasks)).or_else(
+        || {
+            let landing = seen.scan.known().map(|scan| &scan.landing)?;
+            closed_by_arrival(ledger, landing, dataset, now)
+        },
+    )
 }
 
 fn paused(ledger: &State, dataset: &DatasetSettings, now: DateTime<Utc>) -> Option<Rest> {
@@ -183,6 +188,18 @@ pub(crate) fn odd_target(rule: &Rule, dataset: &DatasetSettings) -> Option<Strin
 fn family_of(task_definition: &str) -> &str {
     let name = task_definition.rsplit('/').next().unwrap_or(task_definition);
     name.split(':').next().unwrap_or(name)
+}
+
+/// A live run that we drive comes first, and its task shows itself only after a while.
+fn closed_by_drive(ledger: &State, dataset: &DatasetSettings, now: DateTime<Utc>) -> Option<Rest> {
+    let swept = ledger.datasets.get(&dataset.name)?.swept.iter();
+    let shows_itself = Duration::minutes(DRIVEN_TASK_APPEARS_WITHIN_MINUTES);
+    let mut waits = swept.filter(|dump| {
+        let waiting = dump.task_arn.is_none() && !dump.missed;
+        waiting || dump.driven_at.is_some_and(|at| now - at < shows_itself)
+    });
+    let dump = waits.next()?;
+    Some(Rest::LiveTask { task: format!("the live run of {}, which gapmend drives", dump.date) })
 }
 
 fn closed_by_tasks(tasks: &Seen<Vec<Task>>) -> Option<Rest> {

@@ -20,7 +20,7 @@ use super::start::Situation;
 use super::{Step, gates, sweep};
 use crate::config::{DatasetSettings, DeadManSettings, HoldPolicy, TriggerSettings};
 use crate::domain::{Rule, RuleState, Seen, Stage};
-use crate::ledger::{Hold, HoldStep, HoldWhy, Run, State};
+use crate::ledger::{Hold, HoldStep, HoldWhy, Run, State, Upload};
 use crate::observe::{LandingView, Watch};
 use crate::platform::DeadMan;
 
@@ -70,14 +70,20 @@ pub fn tend(
 ) -> Option<Step> {
     let Some(hold) = ledger.hold_of(name) else {
         let dataset = dataset?;
-        return proven(watch, dataset).or_else(|| sweep::drive(ledger, watch, dataset, now));
+        return proven(watch, dataset)
+            .or_else(|| sweep::hurt(ledger, watch, dataset, now))
+            .or_else(|| sweep::drive(ledger, watch, dataset, now));
     };
     let run = match &hold.why {
         HoldWhy::Run { run } => ledger.runs.iter().rev().find(|known| known.id == *run),
         HoldWhy::Upload { .. } => None,
     };
-    let tended = Tended { hold, run, watch, dataset, now };
-    tended.next().or_else(|| sweep::drive(ledger, watch, dataset?, now))
+    let upload = ledger.upload_of(hold);
+    let tended = Tended { hold, run, upload, watch, dataset, now };
+    tended
+        .next()
+        .or_else(|| sweep::hurt(ledger, watch, dataset?, now))
+        .or_else(|| sweep::drive(ledger, watch, dataset?, now))
 }
 
 /// A switch of our name beside a disabled rule proves an old hold of ours, although the ledger
@@ -94,6 +100,7 @@ fn proven(watch: &Watch, dataset: &DatasetSettings) -> Option<Step> {
 struct Tended<'a> {
     hold: &'a Hold,
     run: Option<&'a Run>,
+    upload: Option<&'a Upload>,
     watch: &'a Watch,
     dataset: Option<&'a DatasetSettings>,
     now: DateTime<Utc>,
@@ -125,7 +132,7 @@ impl Tended<'_> {
         }
         if !free || !self.is_young(self.hold.begun_at) || self.dataset.is_none() {
             let detail = "the rule was never disabled: it was not ours to disable any more";
-            return self.disarm().or_else(|| Some(self.close(detail.to_owned(), Vec::new())));
+            return self.disarm().or_else(|| Some(self.close(detail, Vec::new())));
         }
         let Some(wanted) = &self.hold.dead_man else { return Some(self.disable()) };
         match self.watch.trigger.dead_man.as_ref()? {
@@ -169,6 +176,9 @@ impl Tended<'_> {
 
     /// Why nothing needs the hold any more.
     fn work_is_over(&self) -> Option<&'static str> {
+        if self.upload.is_some_and(|upload| !upload.is_open()) {
+            return Some("the upload is over");
+        }
         // A copy of ours is made right after the propagation, by the same rule as a run begins.
         let Some(run) = self.run else { return self.work_never_begins() };
         if !run.is_active() {
@@ -210,9 +220,10 @@ impl Tended<'_> {
             return (stopped || waited).then_some("the hold may not last longer");
         }
         let done_at = self.hold.step_at(HoldStep::WorkDone)?;
-        let wrote = match &self.hold.why {
-            HoldWhy::Run { .. } => self.run.is_some(),
-            HoldWhy::Upload { .. } => true,
+        let wrote = match (&self.hold.why, self.upload) {
+            (HoldWhy::Run { .. }, _) => self.run.is_some(),
+            (HoldWhy::Upload { .. }, Some(upload)) => upload.writing_at.is_some(),
+            (HoldWhy::Upload { .. }, None) => true,
         };
         let wait = if wrote { self.settle() } else { Duration::zero() };
         (self.now - done_at >= wait)
@@ -229,9 +240,8 @@ impl Tended<'_> {
         }
         let detail = self.closing_words();
         if self.dataset.is_none() || self.settings().is_none() {
-            return Some(
-                self.close(format!("{detail}; the dataset is gone, no sweep"), Vec::new()),
-            );
+            let detail = format!("{detail}; the dataset is gone, no sweep");
+            return Some(self.close(detail, Vec::new()));
         }
         match sweep::found(self.hold, self.watch, self.dataset?, self.now) {
             sweep::Sweep::NotYet => None,
@@ -311,12 +321,17 @@ impl Tended<'_> {
         Some(Step::DisarmDeadMan { group: recorded.group.clone(), name: recorded.name.clone() })
     }
 
-    fn close(&self, detail: String, swept: Vec<sweep::Swept>) -> Step {
+    fn close(&self, detail: impl Into<String>, swept: Vec<sweep::Swept>) -> Step {
+        let wrote_at = match self.upload {
+            Some(upload) => upload.writing_at,
+            None => self.hold.step_at(HoldStep::Disabled),
+        };
         Step::CloseHold {
             hold: self.hold.id.clone(),
             dataset: self.hold.dataset.clone(),
-            detail,
+            detail: detail.into(),
             swept,
+            fired: sweep::fired(self.hold, wrote_at, self.watch),
         }
     }
 }
@@ -390,6 +405,18 @@ pub(super) fn witness(situation: &Situation<'_>, hold: &Hold) -> Result<(), Rest
         }
         _ => Err(resting(hold)),
     }
+}
+
+/// A write of ours is made only when its event settles within the hold: `max_hold` releases
+/// the rule whatever was written when.
+pub(super) fn witness_for_write(situation: &Situation<'_>, hold: &Hold) -> Result<(), Rest> {
+    witness(situation, hold)?;
+    let settle = situation.dataset.trigger.as_ref().map_or(Duration::MAX, |it| span(it.settle));
+    if situation.now.checked_add_signed(settle).is_none_or(|settled| settled > hold.until) {
+        let why = "what is left of the hold is shorter than trigger.settle".to_owned();
+        return Err(Rest::HoldRefused { why });
+    }
+    Ok(())
 }
 
 /// A hold that is open, in words.
@@ -501,7 +528,8 @@ pub(super) fn bounds(
     };
     let begun = match &hold.why {
         HoldWhy::Run { run } => ledger.runs.iter().any(|known| known.id == *run),
-        HoldWhy::Upload { .. } => false,
+        // An upload gives its own hold up, when it is over.
+        HoldWhy::Upload { .. } => ledger.upload_of(hold).is_some(),
     };
     let waiting = matches!(rest, Rest::Holding { .. } | Rest::Blind(_));
     let idle = hold.step_at(HoldStep::Disabled).is_some()

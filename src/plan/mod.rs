@@ -9,6 +9,7 @@
 //! ```text
 //! tend ── hold        what the hold of the trigger needs next: asked first in every pass
 //!      └─ sweep       what landed while it was held
+//! serve_upload         what a dump needs that a person asked to be put into the landing bucket
 //! plan ── census      what each date is, and why            (calendar, expected, lag)
 //!      ├─ queue       the healable ones, in order
 //!      ├─ progress    what the run in progress needs next
@@ -30,6 +31,7 @@ mod start;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod wake;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -42,10 +44,11 @@ pub use hold::{HoldPlan, tend};
 pub use live::{Newest, awaited, newest, rescue_until};
 pub use rest::Rest;
 pub use sweep::Swept;
+pub use upload::{serve as serve_upload, would_hold};
 
 use crate::config::DatasetSettings;
 use crate::domain::{Dump, FailureReason, RunOutcome, Stage};
-use crate::ledger::{Asked, HoldStep, Repeat, Run, State, StopWhy};
+use crate::ledger::{Asked, HoldStep, Repeat, Run, State, StopWhy, Upload, UploadOutcome};
 use crate::observe::Observation;
 use crate::platform::{DeadMan, TaskRequest};
 
@@ -215,6 +218,24 @@ pub enum Step {
         /// What is recorded as the attempt when the copy is refused.
         begin: Box<Begin>,
     },
+    /// Make the object of an upload's parts, under a hold that is felt.
+    WriteUpload {
+        /// The hold.
+        hold: String,
+        /// The rule and its bus: it is read again right before the write (H15).
+        rule: (String, String),
+        /// The upload.
+        upload: Box<Upload>,
+    },
+    /// Forget an upload's parts, and note that it is over.
+    EndUpload {
+        /// The upload.
+        upload: Box<Upload>,
+        /// How.
+        outcome: UploadOutcome,
+        /// In words.
+        detail: String,
+    },
     /// Note that the hold is over, with the live dumps that landed in it.
     CloseHold {
         /// The hold.
@@ -225,6 +246,17 @@ pub enum Step {
         detail: String,
         /// What landed.
         swept: Vec<Swept>,
+        /// Live tasks that began after our write.
+        fired: Vec<String>,
+    },
+    /// Note that the live run of a dump failed because of us: it is driven again (H2).
+    SweepHurt {
+        /// The dataset.
+        dataset: String,
+        /// The dump.
+        dump: Swept,
+        /// What was seen.
+        detail: String,
     },
     /// Start the live run of a swept dump, as the rule's own target would.
     DriveLive {

@@ -2,10 +2,10 @@
 //! trigger held, and all of that before its run begins. Any write to the bucket fires the
 //! rule (H12), so the hold lasts until the copy's event has settled.
 
-use super::hold::{self, HoldPlan};
+use super::hold;
 use super::rest::Rest;
 use super::start::Situation;
-use super::{Begin, Candidate, Step};
+use super::{Begin, Candidate, Step, upload};
 use crate::config::OtherName;
 use crate::domain::Stage;
 use crate::ledger::{HoldStep, HoldWhy};
@@ -36,9 +36,11 @@ pub(super) fn before_load(
         return Err(Rest::HoldRefused { why: "load.other_name is \"refuse\"".to_owned() });
     }
     match hold {
-        None => intend(situation, landing, why).map(|plan| Some(Step::Hold(Box::new(plan)))),
+        None => {
+            upload::intend(situation, landing, why).map(|plan| Some(Step::Hold(Box::new(plan))))
+        }
         Some(hold) if hold.why == why => {
-            hold::witness(situation, hold)?;
+            hold::witness_for_write(situation, hold)?;
             Ok(Some(Step::StageDump {
                 hold: hold.id.clone(),
                 rule: (hold.rule.clone(), hold.event_bus.clone()),
@@ -49,16 +51,5 @@ pub(super) fn before_load(
             }))
         }
         Some(hold) => Err(hold::resting(hold)),
-    }
-}
-
-fn intend(
-    situation: &Situation<'_>,
-    landing: &LandingView,
-    why: HoldWhy,
-) -> Result<HoldPlan, Rest> {
-    match &situation.dataset.trigger {
-        Some(trigger) => hold::intend(situation, landing, trigger, why),
-        None => Err(Rest::HoldRefused { why: "no trigger is configured to be held".to_owned() }),
     }
 }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{Step, gates};
 use crate::config::{DatasetSettings, NetworkSource};
 use crate::domain::{Dump, Seen, Stage, Task};
-use crate::ledger::{Hold, HoldStep, HoldWhy, State};
+use crate::ledger::{Hold, HoldStep, HoldWhy, Run, State};
 use crate::observe::Watch;
 use crate::platform::TaskRequest;
 
@@ -22,6 +22,8 @@ use crate::platform::TaskRequest;
 const EDGE_MINUTES: i64 = 5;
 /// A landing bucket that cannot be listed for so long is given up: the hold would never close.
 const SWEEP_WITHIN_HOURS: i64 = 24;
+/// A write's event takes no longer to the rule, nearly always.
+const EVENT_LATE_AT_MOST_MINUTES: i64 = 30;
 /// Stopped tasks are known for an hour; younger dumps' tasks are surely seen.
 const TASKS_KNOWN_MINUTES: i64 = 55;
 
@@ -56,6 +58,9 @@ pub(super) fn found(
     now: DateTime<Utc>,
 ) -> Sweep {
     let Some(enabled_at) = hold.step_at(HoldStep::Enabled) else { return Sweep::NotYet };
+    if now - enabled_at < settle(dataset) {
+        return Sweep::NotYet;
+    }
     let view = &watch.trigger;
     let (Some(Seen::Known(landed)), Some(Seen::Known(tasks))) = (&view.landed, &view.live_tasks)
     else {
@@ -86,6 +91,22 @@ pub(super) fn found(
         });
     }
     Sweep::Done(swept)
+}
+
+/// Live tasks that began after a write of ours, and that no dump of others explains: the rule
+/// was not disabled after all when the write's event came (H15).
+pub(super) fn fired(hold: &Hold, wrote_at: Option<DateTime<Utc>>, watch: &Watch) -> Vec<String> {
+    let (HoldWhy::Upload { .. }, Some(wrote_at)) = (&hold.why, wrote_at) else { return Vec::new() };
+    let tasks = watch.trigger.live_tasks.as_ref().and_then(Seen::known);
+    let landed = watch.trigger.landed.as_ref().and_then(Seen::known);
+    let late = Duration::minutes(EVENT_LATE_AT_MOST_MINUTES);
+    let explained = |at: DateTime<Utc>| {
+        landed.into_iter().flatten().any(|(_, dump)| {
+            !is_ours(hold, dump) && dump.last_modified <= at && at - dump.last_modified <= late
+        })
+    };
+    let after = |task: &&Task| task.created_at.is_some_and(|at| at >= wrote_at && !explained(at));
+    tasks.into_iter().flatten().filter(after).map(|task| task.arn.clone()).collect()
 }
 
 fn settle(dataset: &DatasetSettings) -> Duration {
@@ -126,6 +147,54 @@ pub(super) fn has_run_since(
     snapshots.into_iter().flatten().any(|snapshot| {
         !backdated(&snapshot.id) && snapshot.created_at.is_some_and(|at| at >= since)
     })
+}
+
+/// A live run that failed at its first step because our snapshot was still being made (H2): its
+/// dump is as lost as one that fired nothing, and is driven as one.
+pub(super) fn hurt(
+    ledger: &State,
+    watch: &Watch,
+    dataset: &DatasetSettings,
+    now: DateTime<Utc>,
+) -> Option<Step> {
+    let run = ledger.active_run().filter(|run| run.dataset == dataset.name)?;
+    let failed = hurt_task(run, watch)?;
+    let day = failed.created_at?.date_naive();
+    let landed = watch.trigger.landed.as_ref()?.known()?;
+    let dump = landed.iter().find(|(date, _)| *date == day).map(|(_, dump)| dump)?;
+    if ledger.was_swept(&dataset.name, &dump.key, &dump.etag) {
+        return None;
+    }
+    Some(Step::SweepHurt {
+        dataset: dataset.name.clone(),
+        dump: Swept {
+            date: day,
+            key: dump.key.clone(),
+            etag: dump.etag.clone(),
+            missed: now.date_naive() != day,
+        },
+        detail: format!(
+            "live task {} failed while the snapshot of {} was being made",
+            failed.arn, run.id
+        ),
+    })
+}
+
+/// A task of the rule's that failed between our asking for the load and our export, and ended
+/// when our snapshot existed.
+fn hurt_task<'a>(run: &Run, watch: &'a Watch) -> Option<&'a Task> {
+    let asked_at = run.load.as_ref()?.intended_at;
+    let view = watch.run.as_ref()?.known()?;
+    let exported_at = view.export.as_ref().and_then(|export| export.started_at);
+    let in_our_way = |task: &&Task| {
+        let failed = !task.is_alive() && task.exit_code.is_some_and(|code| code != 0);
+        let after = task.created_at.is_some_and(|at| at >= asked_at);
+        let before = exported_at.is_none_or(|began| task.stopped_at.is_none_or(|at| at <= began));
+        failed && after && before && task.date_override.is_none()
+    };
+    let tasks = watch.trigger.live_tasks.as_ref()?.known()?;
+    let made = view.snapshot.is_some() || view.export.is_some();
+    tasks.iter().filter(|_| made).find(in_our_way)
 }
 
 /// What a swept dump needs next.

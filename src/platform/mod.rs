@@ -129,6 +129,29 @@ pub enum Created {
     Exists,
 }
 
+/// An upload in parts that is under way.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PartsUpload {
+    /// The bucket.
+    pub bucket: String,
+    /// The key that it will write.
+    pub key: String,
+    /// S3's own name for it.
+    pub id: String,
+}
+
+/// What is under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarkedObject {
+    /// Bytes.
+    pub size: u64,
+    /// Without quotes.
+    pub etag: String,
+    /// The mark of the upload that wrote it; with encryption the `ETag` says nothing of whose
+    /// bytes it is.
+    pub mark: Option<String>,
+}
+
 /// A table of the catalog, as far as we need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogTable {
@@ -243,6 +266,31 @@ pub trait Platform: Send + Sync {
     async fn put_object(&self, bucket: &str, key: &str, body: Bytes) -> Answer<()>;
     /// Copies within a bucket unless the target exists (`If-None-Match: *`), once.
     async fn copy_object(&self, bucket: &str, from: &str, to: &str) -> Answer<Created>;
+
+    /// Begins an upload in parts, once; the object that comes of it carries `mark`. Fires nothing.
+    async fn begin_upload(&self, bucket: &str, key: &str, mark: &str) -> Answer<PartsUpload>;
+    /// Sends a part, which S3 checks by its MD5; the same part again replaces it. Answers its
+    /// `ETag`. Fires nothing.
+    async fn upload_part(&self, upload: &PartsUpload, number: u32, body: Bytes) -> Answer<String>;
+    /// Makes the object of its parts, once: this is the write that fires the rule (H12). Only
+    /// while the key is absent, or while it is still the object with the `ETag` in `replaces`;
+    /// else [`Created::Exists`].
+    async fn complete_upload(
+        &self,
+        upload: &PartsUpload,
+        etags: &[String],
+        replaces: Option<&str>,
+    ) -> Answer<Created>;
+    /// Forgets an upload and its parts; absent is fine.
+    async fn abort_upload(&self, upload: &PartsUpload) -> Answer<()>;
+    /// The uploads under way to exactly this key, and when each began.
+    async fn uploads_to(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Answer<Vec<(PartsUpload, DateTime<Utc>)>>;
+    /// What is under a key, and the mark of the upload that wrote it; `None` when it is absent.
+    async fn marked_object(&self, bucket: &str, key: &str) -> Answer<Option<MarkedObject>>;
 
     /// Every table of a database.
     async fn tables(&self, database: &str) -> Answer<Vec<CatalogTable>>;

@@ -17,12 +17,12 @@ use super::ecs::{ContainerOverride, DesiredStatus, RunTask, TaskFilter};
 use super::error::SimResult;
 use super::events::ScheduleRecord;
 use super::faults::Moment;
-use super::s3::Body;
+use super::s3::{Body, WriteIf};
 use super::world::{Sim, World};
 use crate::domain::{Export, Rule, Snapshot, Task, WorkflowRun};
 use crate::platform::{
-    Answer, Caller, CatalogTable, Created, DeadMan, Listing, ObjectInfo, ObjectRange, Partition,
-    PartitionQuery, Platform, TaskFamily, TaskRequest, TaskStart,
+    Answer, Caller, CatalogTable, Created, DeadMan, Listing, MarkedObject, ObjectInfo, ObjectRange,
+    Partition, PartitionQuery, PartsUpload, Platform, TaskFamily, TaskRequest, TaskStart,
 };
 
 /// Keys of one page of a listing.
@@ -160,6 +160,64 @@ impl Platform for SimPlatform {
     async fn copy_object(&self, bucket: &str, from: &str, to: &str) -> Answer<Created> {
         self.ask("s3:CopyObject", to, |world| {
             created(world.copy_object(bucket, from, bucket, to, true))
+        })
+    }
+
+    async fn begin_upload(&self, bucket: &str, key: &str, mark: &str) -> Answer<PartsUpload> {
+        let id = self.ask("s3:CreateMultipartUpload", key, |world| {
+            world.create_multipart_upload(bucket, key, Some(mark))
+        })?;
+        Ok(PartsUpload { bucket: bucket.to_owned(), key: key.to_owned(), id })
+    }
+
+    async fn upload_part(&self, upload: &PartsUpload, number: u32, body: Bytes) -> Answer<String> {
+        self.ask("s3:UploadPart", &upload.key, |world| world.upload_part(&upload.id, number, body))
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &PartsUpload,
+        etags: &[String],
+        replaces: Option<&str>,
+    ) -> Answer<Created> {
+        let parts: Vec<(u32, String)> = (1..).zip(etags.iter().cloned()).collect();
+        let only_if = replaces.map_or(WriteIf::Absent, WriteIf::Unchanged);
+        self.ask("s3:CompleteMultipartUpload", &upload.key, |world| {
+            created(world.complete_multipart_upload(&upload.id, &parts, only_if))
+        })
+    }
+
+    async fn abort_upload(&self, upload: &PartsUpload) -> Answer<()> {
+        self.ask("s3:AbortMultipartUpload", &upload.key, |world| {
+            none_if(world.abort_multipart_upload(&upload.id), "NoSuchUpload").map(|_| ())
+        })
+    }
+
+    async fn uploads_to(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Answer<Vec<(PartsUpload, DateTime<Utc>)>> {
+        self.ask("s3:ListMultipartUploads", key, |world| {
+            world.list_objects(bucket, "", None, 1)?;
+            let uploads = world.uploads(bucket).into_iter().filter(|upload| upload.key == key);
+            Ok(uploads
+                .map(|upload| {
+                    let (bucket, key, id) = (upload.bucket, upload.key, upload.id);
+                    (PartsUpload { bucket, key, id }, upload.began_at)
+                })
+                .collect())
+        })
+    }
+
+    async fn marked_object(&self, bucket: &str, key: &str) -> Answer<Option<MarkedObject>> {
+        self.ask("s3:HeadObject", key, |world| {
+            let found = none_if(world.object(bucket, key, None).cloned(), "NoSuchKey")?;
+            Ok(found.map(|object| MarkedObject {
+                size: object.body.len(),
+                etag: object.etag,
+                mark: object.mark,
+            }))
         })
     }
 

@@ -306,6 +306,7 @@ fn place(world: &mut World, bucket: &str, key: &str, body: Body, at: DateTime<Ut
         body,
         last_modified: at,
         storage_class: "STANDARD".to_owned(),
+        mark: None,
     };
     if let Ok(objects) = world.bucket_mut(bucket) {
         objects.insert(key.to_owned(), object);

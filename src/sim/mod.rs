@@ -59,7 +59,7 @@ pub use logs::LogLine;
 pub use names::{Names, RawZone};
 pub use profile::{DumpKind, JobFailure, Profile, Times, WorkflowStart};
 pub use rds::{ExportRecord, InstanceRecord, SnapshotRecord};
-pub use s3::{Body, ObjectRecord, UploadRecord};
+pub use s3::{Body, ObjectRecord, UploadRecord, WriteIf};
 pub use timing::{Span, Timing};
 pub use workflow::{
     CrawlRecord, CrawlerRecord, JobRunRecord, JobSpec, RunStatistics, RunStatus, WorkflowRecord,

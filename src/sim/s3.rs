@@ -127,6 +127,19 @@ pub struct ObjectRecord {
     pub last_modified: DateTime<Utc>,
     /// `STANDARD`, `GLACIER`, …
     pub storage_class: String,
+    /// Its metadata `gapmend-upload`: the mark that an upload in parts gave it.
+    pub mark: Option<String>,
+}
+
+/// Under which condition an object is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteIf<'e> {
+    /// None.
+    Anything,
+    /// `If-None-Match: *`
+    Absent,
+    /// `If-Match`: the key still has this `ETag`.
+    Unchanged(&'e str),
 }
 
 /// A multipart upload under way.
@@ -138,6 +151,10 @@ pub struct UploadRecord {
     pub bucket: String,
     /// The key that it will write.
     pub key: String,
+    /// The mark that its object will carry.
+    pub mark: Option<String>,
+    /// When it began.
+    pub began_at: DateTime<Utc>,
     /// Its parts so far: body and `ETag`.
     pub parts: BTreeMap<u32, (Bytes, String)>,
 }
@@ -196,10 +213,7 @@ impl World {
         key: &str,
         if_match: Option<&str>,
     ) -> SimResult<&ObjectRecord> {
-        let object = self
-            .bucket(bucket)?
-            .get(key)
-            .ok_or_else(|| SimError::new("NoSuchKey", 404, "The specified key does not exist."))?;
+        let object = self.bucket(bucket)?.get(key).ok_or_else(no_such_key)?;
         if if_match.is_some_and(|etag| etag.trim_matches('"') != object.etag) {
             return Err(precondition_failed());
         }
@@ -218,7 +232,6 @@ impl World {
 
     /// Moves an object into another storage class, as a lifecycle rule would.
     pub fn set_storage_class(&mut self, bucket: &str, key: &str, class: &str) -> SimResult<()> {
-        let no_such_key = || SimError::new("NoSuchKey", 404, "The specified key does not exist.");
         let object = self.bucket_mut(bucket)?.get_mut(key).ok_or_else(no_such_key)?;
         class.clone_into(&mut object.storage_class);
         Ok(())
@@ -267,13 +280,20 @@ impl World {
     }
 
     /// `s3:CreateMultipartUpload`; returns the upload's id.
-    pub fn create_multipart_upload(&mut self, bucket: &str, key: &str) -> SimResult<String> {
+    pub fn create_multipart_upload(
+        &mut self,
+        bucket: &str,
+        key: &str,
+        mark: Option<&str>,
+    ) -> SimResult<String> {
         self.bucket(bucket)?;
         let id = self.random_hex(32);
         let upload = UploadRecord {
             id: id.clone(),
             bucket: bucket.to_owned(),
             key: key.to_owned(),
+            mark: mark.map(str::to_owned),
+            began_at: self.now,
             parts: BTreeMap::new(),
         };
         self.s3.uploads.insert(id.clone(), upload);
@@ -293,13 +313,16 @@ impl World {
         &mut self,
         upload: &str,
         parts: &[(u32, String)],
-        if_absent: bool,
+        only_if: WriteIf<'_>,
     ) -> SimResult<String> {
         let record = self.s3.uploads.get(upload).ok_or_else(no_such_upload)?.clone();
         let (body, etag) = assemble(&record, parts)?;
         let (event, writer) = ("CompleteMultipartUpload", Writer::Caller);
-        self.check_absent(&record.bucket, &record.key, if_absent, event)?;
+        self.check_condition(&record.bucket, &record.key, only_if, event)?;
         self.write(&record.bucket, &record.key, body, &etag, writer, event)?;
+        if let Some(object) = self.bucket_mut(&record.bucket)?.get_mut(&record.key) {
+            object.mark = record.mark;
+        }
         self.s3.uploads.remove(upload);
         Ok(etag)
     }
@@ -332,12 +355,31 @@ impl World {
         if_absent: bool,
         event_name: &'static str,
     ) -> SimResult<()> {
-        let exists = self.bucket(bucket)?.contains_key(key);
-        if !if_absent || !exists {
-            return Ok(());
-        }
+        let only_if = if if_absent { WriteIf::Absent } else { WriteIf::Anything };
+        self.check_condition(bucket, key, only_if, event_name)
+    }
+
+    /// A write that is refused is noticed by the trail all the same (H12).
+    fn check_condition(
+        &mut self,
+        bucket: &str,
+        key: &str,
+        only_if: WriteIf<'_>,
+        event_name: &'static str,
+    ) -> SimResult<()> {
+        let found = self.bucket(bucket)?.get(key);
+        let refused = match only_if {
+            WriteIf::Anything => None,
+            WriteIf::Absent => found.map(|_| precondition_failed()),
+            WriteIf::Unchanged(etag) => match found {
+                Some(object) if object.etag == etag.trim_matches('"') => None,
+                Some(_) => Some(precondition_failed()),
+                None => Some(no_such_key()),
+            },
+        };
+        let Some(refused) = refused else { return Ok(()) };
         self.notice_write(bucket, key, Writer::Caller, event_name, true);
-        Err(precondition_failed())
+        Err(refused)
     }
 
     /// Writes an object, whoever does it, and lets the trail notice.
@@ -356,6 +398,7 @@ impl World {
             etag: etag.to_owned(),
             last_modified: self.now,
             storage_class: "STANDARD".to_owned(),
+            mark: None,
         };
         self.bucket_mut(bucket)?.insert(key.to_owned(), object);
         self.notice_write(bucket, key, writer, event_name, false);
@@ -404,6 +447,10 @@ fn assemble(upload: &UploadRecord, parts: &[(u32, String)]) -> SimResult<(Body, 
 
 fn no_such_bucket() -> SimError {
     SimError::new("NoSuchBucket", 404, "The specified bucket does not exist")
+}
+
+fn no_such_key() -> SimError {
+    SimError::new("NoSuchKey", 404, "The specified key does not exist.")
 }
 
 fn no_such_upload() -> SimError {

@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gapmend::sim::{Names, Profile, Times, Timing, WorkflowStart, WorldBuilder};
+use gapmend::sim::{
+    FaultKind, FaultWhen, Moment, Names, Profile, Times, Timing, WorkflowStart, WorldBuilder, zip,
+};
 
 use crate::iam::{Policy, asks_of};
 use crate::serving::Daemon;
@@ -154,5 +156,13 @@ async fn writing_dumps_uses_all_that_it_adds_and_no_other() {
     stage.run(&["heal"]).await.with_code(0);
     assert!(stage.sim.lock().is_whole(gap));
     assert_eq!(stage.calls_of("CopyObject"), 1);
+    // The beginning of an upload whose answer is lost is found, and its parts are removed.
+    let lost = "s3:CreateMultipartUpload";
+    stage.sim.lock().faults.add(lost, FaultWhen::Always, FaultKind::Dropped, Moment::After);
+    let absent = days_ago(9);
+    let file = stage.path("dump.zip");
+    std::fs::write(&file, zip::dump_of(absent, 4096)).unwrap();
+    let (file, date) = (file.to_str().unwrap(), absent.to_string());
+    stage.run(&["upload", file, "--date", &date, "--replace"]).await.with_code(1);
     every_grant_is_used(&[&stage], &["observe", "heal", "hold", "upload"], &["upload"]);
 }

@@ -15,6 +15,7 @@ mod documented;
 mod faults;
 mod granted;
 mod healing;
+mod holding;
 mod hostile;
 #[path = "../support/iam.rs"]
 mod iam;

@@ -129,6 +129,11 @@ impl Bed {
         Engine::new(self.world(), ledger, Arc::clone(&self.settings), Arc::new(NoRecorder), errand)
     }
 
+    /// The bucket that the trail watches.
+    pub fn sim_bucket(&self) -> String {
+        self.sim.lock().names.dump_bucket.clone()
+    }
+
     pub async fn heal(&self) -> Healed {
         self.heal_with(Errand::default()).await
     }

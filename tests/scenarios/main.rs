@@ -11,3 +11,4 @@ mod bed;
 mod healing;
 mod telling;
 mod trigger;
+mod upload;

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use gapmend::config::OtherName;
-use gapmend::daemon::{Engine, Errand, Released, release};
+use gapmend::daemon::{Engine, Errand, Released, release, take_up};
 use gapmend::domain::{RunOutcome, Stage, TriggerState};
-use gapmend::ledger::Event;
+use gapmend::ledger::{Event, HoldStep};
 use gapmend::plan::Rest;
 use gapmend::platform::Clock;
 use gapmend::sim::{FaultKind, FaultWhen, Moment, RuleSetting, Span, WorldBuilder};
+
+use tokio_util::sync::CancellationToken;
 
 use super::bed::{Bed, date, noon, world};
 
@@ -18,6 +20,13 @@ const HOLD_RUN: &str = r#"
 hold = "run"
 max_hold = "5h"
 dead_man = { group = "gapmend", role_arn = "arn:aws:iam::111122223333:role/dead-man", after = "6h" }
+"#;
+
+/// Settings that hold only around writes of ours.
+pub const UPLOAD_ONLY: &str = r#"
+hold = "upload"
+max_hold = "90m"
+dead_man = { group = "gapmend", role_arn = "arn:aws:iam::111122223333:role/dead-man", after = "2h" }
 "#;
 
 fn bed(world: WorldBuilder) -> Bed {
@@ -36,19 +45,19 @@ fn events(bed: &Bed) -> Vec<Event> {
     bed.store.entries().values().flat_map(read).collect()
 }
 
-fn operations(bed: &Bed, wanted: &[&str]) -> Vec<&'static str> {
+pub fn operations(bed: &Bed, wanted: &[&str]) -> Vec<&'static str> {
     let world = bed.sim.lock();
     let calls = world.calls().iter().map(|call| call.operation);
     calls.filter(|operation| wanted.contains(operation)).collect()
 }
 
-fn rule_is(bed: &Bed, state: RuleSetting) -> bool {
+pub fn rule_is(bed: &Bed, state: RuleSetting) -> bool {
     let world = bed.sim.lock();
     world.rule(&world.names.rule, &world.names.event_bus).unwrap().state == state
 }
 
 /// At the end of each: the rule enabled, nothing lost, a pass that changes nothing.
-async fn assert_released(bed: &Bed) {
+pub async fn assert_released(bed: &Bed) {
     assert!(rule_is(bed, RuleSetting::Enabled), "{:?}", bed.sim.lock().rule_history());
     assert!(bed.sim.lock().schedules(Some("gapmend")).is_empty(), "the switch is gone");
     bed.assert_quiet_and_sound().await;
@@ -57,7 +66,7 @@ async fn assert_released(bed: &Bed) {
 }
 
 /// Every dump of the supplier's fired a run, or its run was driven by us, or it was counted.
-async fn assert_no_live_dump_lost(bed: &Bed) {
+pub async fn assert_no_live_dump_lost(bed: &Bed) {
     let engine = bed.engine(Errand::default()).await;
     let state = &engine.ledger().state().datasets["liberator"];
     let lost = bed.sim.lock().lost_live_dumps().len();
@@ -71,9 +80,22 @@ fn gap_without_supplier() -> WorldBuilder {
 }
 
 /// A daemon that has come so far that the rule is disabled.
-async fn holding(bed: &Bed) -> Engine {
+pub async fn holding(bed: &Bed) -> Engine {
     let mut engine = bed.acting_engine().await;
     while !rule_is(bed, RuleSetting::Disabled) {
+        bed.pass_and_sleep(&mut engine).await;
+    }
+    engine
+}
+
+/// The same, and the rule was seen disabled.
+pub async fn felt_holding(bed: &Bed) -> Engine {
+    let mut engine = holding(bed).await;
+    let seen = |engine: &Engine| {
+        let hold = engine.ledger().state().hold_of("liberator").cloned();
+        hold.is_some_and(|hold| hold.step_at(HoldStep::Disabled).is_some())
+    };
+    while !seen(&engine) {
         bed.pass_and_sleep(&mut engine).await;
     }
     engine
@@ -138,7 +160,8 @@ async fn the_rule_is_felt_disabled_before_the_load_and_enabled_after_the_export_
     assert!(load - off.at >= TimeDelta::minutes(2), "propagation");
     let export = world.export_tasks(Some(&world.names.backdated_id(date("2026-06-15"))), None);
     let export_began = export.unwrap()[0].started_at.unwrap();
-    assert!(on.at - export_began >= TimeDelta::minutes(15), "settle");
+    // It begins a moment after it exists, and its existence is what the hold waits for.
+    assert!(on.at - export_began >= TimeDelta::minutes(14), "settle");
     assert!(on.at - export_began < TimeDelta::minutes(20));
 }
 
@@ -423,8 +446,7 @@ async fn a_person_releases_a_hold_that_only_the_switch_proves() {
 
 /// A world whose dump has the old spelling, and settings that stage it.
 fn staging() -> Bed {
-    let hold = HOLD_RUN.replace("\"run\"", "\"upload\"").replace("5h", "90m");
-    Bed::with_dataset(gap().old_name(date("2026-06-15")), &hold, |dataset| {
+    Bed::with_dataset(gap().old_name(date("2026-06-15")), UPLOAD_ONLY, |dataset| {
         dataset.load.other_name = OtherName::Stage;
     })
 }
@@ -484,4 +506,70 @@ async fn a_copy_that_is_refused_is_an_attempt_and_the_rule_comes_back() {
     assert!((1..=3).contains(&healed.runs.len()), "{healed:#?}");
     bed.sim.lock().faults.clear();
     assert!(rule_is(&bed, RuleSetting::Enabled));
+}
+
+#[tokio::test]
+async fn a_live_run_that_failed_on_our_snapshot_is_driven_again_once() {
+    let bed = Bed::new(gap_without_supplier(), "");
+    bed.sim.lock().timing.cloudtrail = Span::exactly(std::time::Duration::ZERO);
+    let mut engine = bed.acting_engine().await;
+    let id = bed.sim.lock().names.backdated_id(date("2026-06-15"));
+    while bed.sim.lock().db_snapshots(None, Some(&id)).is_err() {
+        bed.pass_and_sleep(&mut engine).await;
+    }
+    bed.sim.lock().write_dump(date("2026-06-30"));
+    bed.serve_until(&mut engine, noon() + TimeDelta::hours(10)).await;
+    {
+        let world = bed.sim.lock();
+        let codes: Vec<_> =
+            world.tasks().iter().filter(|it| it.live).map(|it| it.exit_code).collect();
+        assert_eq!(codes, [Some(1), Some(0)], "it failed on ours, and was driven once");
+        assert!(world.is_whole(date("2026-06-30")), "{:?}", world.copies(date("2026-06-30")));
+        assert!(world.overlaps().is_empty() && world.wrong_data().is_empty());
+    }
+    bed.assert_one_copy("2026-06-15");
+    bed.assert_quiet_and_sound().await;
+}
+
+#[tokio::test]
+async fn a_start_whose_ledger_cannot_be_written_still_releases_what_is_held() {
+    let bed = bed(gap());
+    drop(holding(&bed).await);
+    bed.clock.sleep(std::time::Duration::from_mins(20)).await; // until the dead one counts as gone
+    bed.break_ledger();
+    let mut engine = bed.engine(Errand::default()).await;
+    let taken_up = take_up(&mut engine, &CancellationToken::new()).await;
+    assert!(taken_up.is_err(), "it cannot act");
+    assert!(rule_is(&bed, RuleSetting::Enabled), "{:?}", bed.sim.lock().rule_history());
+    assert_eq!(bed.sim.lock().rule_history().last().unwrap().who, "caller", "not the switch");
+    bed.store.heal();
+    assert!(bed.heal().await.is_whole());
+    assert_released(&bed).await;
+}
+
+#[tokio::test]
+async fn since_when_somebody_keeps_the_rule_disabled_outlives_a_restart() {
+    let bed = bed(gap().rule(RuleSetting::Disabled));
+    let since = |engine: &Engine| {
+        engine.reports().borrow().datasets["liberator"].trigger_disabled_since.unwrap()
+    };
+    let mut engine = bed.acting_engine().await;
+    engine.pass("liberator").await;
+    let first = since(&engine);
+    drop(engine);
+    bed.clock.sleep(std::time::Duration::from_hours(3)).await;
+    let mut engine = bed.acting_engine().await;
+    engine.pass("liberator").await;
+    assert!(since(&engine) - first < TimeDelta::minutes(1));
+}
+
+#[tokio::test]
+async fn a_colleagues_backdated_run_is_recognised_and_shown() {
+    let bed = Bed::new(gap(), "");
+    bed.sim.lock().person_runs_task(Some(date("2026-06-12")));
+    bed.clock.sleep(std::time::Duration::from_mins(5)).await;
+    let mut engine = bed.acting_engine().await;
+    let pass = engine.pass("liberator").await;
+    assert!(pass.detail.contains("a backdated run of 2026-06-12 started by"), "{}", pass.detail);
+    assert!(engine.ledger().state().runs.is_empty());
 }

@@ -77,7 +77,8 @@ impl Bed {
         Self::with(world, poll, STAGES, "stage")
     }
 
-    fn with(world: WorldBuilder, poll: &str, trigger: &str, other_name: &str) -> Self {
+    /// With the trigger's settings, and what becomes of dumps under another name.
+    pub(super) fn with(world: WorldBuilder, poll: &str, trigger: &str, other_name: &str) -> Self {
         let sim = world.build();
         let clock = SimClock::of_one_task(sim.clone());
         let text = LIBERATOR.replace("mode = \"observe\"", "mode = \"auto\"");
@@ -141,6 +142,11 @@ impl Bed {
             }
             self.clock.sleep(std::time::Duration::from_secs(10)).await;
         };
+        self.engine_over(fate, ledger, Errand::default())
+    }
+
+    /// A process over a ledger that it has opened.
+    pub(super) fn engine_over(&self, fate: &Arc<Fate>, ledger: Ledger, errand: Errand) -> Engine {
         let world = World {
             platform: Arc::new(MortalPlatform {
                 inner: SimPlatform::new(self.sim.clone()),
@@ -149,7 +155,7 @@ impl Bed {
             clock: Arc::new(self.clock.clone()),
         };
         let settings = Arc::clone(&self.settings);
-        Engine::new(world, ledger, settings, Arc::new(NoRecorder), Errand::default())
+        Engine::new(world, ledger, settings, Arc::new(NoRecorder), errand)
     }
 
     pub(super) async fn ledger(&self, fate: &Arc<Fate>) -> Ledger {

@@ -8,6 +8,8 @@
 mod bed;
 mod crash_points;
 mod faults;
+mod holding;
+mod interleavings;
 mod laws;
 mod mortal;
 mod stale;

@@ -14,8 +14,8 @@ use gapmend::domain::{Export, Rule, RuleState, Snapshot, Task, WorkflowRun};
 use gapmend::ledger::store::Lock;
 use gapmend::ledger::{MemoryStore, Store, StoreError};
 use gapmend::platform::{
-    Answer, Caller, CatalogTable, Created, DeadMan, Listing, ObjectInfo, ObjectRange, Partition,
-    PartitionQuery, Platform, TaskFamily, TaskRequest, TaskStart,
+    Answer, Caller, CatalogTable, Created, DeadMan, Listing, MarkedObject, ObjectInfo, ObjectRange,
+    Partition, PartitionQuery, PartsUpload, Platform, TaskFamily, TaskRequest, TaskStart,
 };
 use gapmend::sim::{RuleSetting, Sim, SimPlatform};
 use tokio::sync::Notify;
@@ -279,6 +279,43 @@ impl Platform for MortalPlatform {
     async fn copy_object(&self, bucket: &str, from: &str, to: &str) -> Answer<Created> {
         let effect = Effect::new("s3:copy", to).intended("hold_intended", to);
         self.effect(effect, self.inner.copy_object(bucket, from, to)).await
+    }
+    async fn begin_upload(&self, bucket: &str, key: &str, mark: &str) -> Answer<PartsUpload> {
+        self.fate.call("s3:begin_upload").await;
+        let answer = self.inner.begin_upload(bucket, key, mark).await;
+        self.fate.call("s3:begin_upload answers").await;
+        answer
+    }
+    async fn upload_part(&self, upload: &PartsUpload, number: u32, body: Bytes) -> Answer<String> {
+        self.fate.call("s3:upload_part").await;
+        self.inner.upload_part(upload, number, body).await
+    }
+    async fn complete_upload(
+        &self,
+        upload: &PartsUpload,
+        etags: &[String],
+        replaces: Option<&str>,
+    ) -> Answer<Created> {
+        self.fate.call("s3:complete_upload").await;
+        let answer = self.inner.complete_upload(upload, etags, replaces).await;
+        self.fate.call("s3:complete_upload answers").await;
+        answer
+    }
+    async fn abort_upload(&self, upload: &PartsUpload) -> Answer<()> {
+        self.fate.call("s3:abort_upload").await;
+        self.inner.abort_upload(upload).await
+    }
+    async fn uploads_to(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Answer<Vec<(PartsUpload, DateTime<Utc>)>> {
+        self.fate.call("read s3:uploads_to").await;
+        self.inner.uploads_to(bucket, key).await
+    }
+    async fn marked_object(&self, bucket: &str, key: &str) -> Answer<Option<MarkedObject>> {
+        self.fate.call("read s3:marked_object").await;
+        self.inner.marked_object(bucket, key).await
     }
     async fn tables(&self, database: &str) -> Answer<Vec<CatalogTable>> {
         self.fate.call("read glue:tables").await;

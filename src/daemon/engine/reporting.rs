@@ -79,7 +79,10 @@ impl Engine {
             queue: view.map(|view| view.plan.queue.clone()).unwrap_or_default(),
             rest: view.and_then(|view| view.plan.step.as_ref().err().cloned()),
             trigger: self.trigger_state(dataset, watch),
-            trigger_disabled_since: memory.and_then(|memory| memory.disabled_since),
+            trigger_disabled_since: memory.and_then(|memory| memory.disabled_since).map(|seen| {
+                let recorded = state.and_then(|state| state.rule_disabled_since);
+                recorded.map_or(seen, |since| since.min(seen))
+            }),
             next_arrival_at: scan
                 .and_then(|scan| plan::awaited(&scan.landing, watch, dataset, now)),
             latest_dump: scan.and_then(|scan| scan.landing.dumps.keys().next_back().copied()),

@@ -19,7 +19,7 @@ use crate::observe::{self, Watch};
 use crate::plan::{self, Step};
 
 /// The rule is read again so soon after a change of ours.
-const READ_BACK_SECONDS: i64 = 2;
+pub(super) const READ_BACK_SECONDS: i64 = 2;
 /// Two loads that are alive together for longer than a stop takes may have mixed their data.
 const OVERLAP_SECONDS: i64 = 120;
 
@@ -34,7 +34,7 @@ pub(super) struct TriggerMemory {
 
 impl Engine {
     /// The datasets of the configuration, and those that have gone from it with an open hold.
-    pub(super) fn names_to_tend(&self) -> BTreeSet<String> {
+    pub(in crate::daemon) fn names_to_tend(&self) -> BTreeSet<String> {
         let held = self.ledger.state().holds.values().map(|hold| hold.dataset.clone());
         self.settings.datasets.keys().cloned().chain(held).collect()
     }
@@ -55,8 +55,12 @@ impl Engine {
         let state = self.state_as_seen(name);
         let Some(step) = plan::tend(&state, watch, name, dataset, now) else { return Ok(None) };
         self.remember_step(name, &step, now);
+        let reads_back = changes_services(&step);
         let acted = self.act_on_trigger(name, step).await?;
-        let wake_at = self.world.now() + Duration::seconds(READ_BACK_SECONDS);
+        let poll = dataset.map_or(std::time::Duration::MAX, |dataset| dataset.load.poll);
+        let soon = Duration::seconds(READ_BACK_SECONDS).min(span(poll));
+        let pause = if reads_back { soon } else { Duration::zero() };
+        let wake_at = self.world.now() + pause;
         let pass = match acted {
             Acted::Done(outcome, detail) => Pass { outcome, detail, rest: None, wake_at },
             Acted::DecideAgain => Pass {
@@ -125,6 +129,23 @@ impl Engine {
         }))
     }
 
+    /// Tends a hold although nothing can be written; answers whether the rule is still held.
+    pub(in crate::daemon) async fn tend_unattended(&mut self, name: &str) -> bool {
+        let dataset = self.settings.datasets.get(name).cloned();
+        let hold = self.ledger.state().hold_of(name).cloned();
+        let watch = match (&dataset, &hold) {
+            (Some(dataset), _) => observe::watch(&self.world, dataset, self.ledger.state()).await,
+            (None, Some(hold)) => observe::orphan(&self.world, hold).await,
+            (None, None) => return false,
+        };
+        if let Err(error) = self.tend(name, dataset.as_deref(), &watch).await {
+            tracing::warn!(dataset = name, %error, "a step of the hold could not be written");
+        }
+        let seen = self.state_as_seen(name);
+        let still = seen.hold_of(name).is_some_and(Hold::keeps_rule_disabled);
+        still && self.ledger.may_release()
+    }
+
     /// The ledger's state with what was seen since and could not be written.
     fn state_as_seen(&mut self, name: &str) -> Cow<'_, State> {
         let state = self.ledger.state();
@@ -176,7 +197,7 @@ impl Engine {
         memory.trigger.unwritten.entry((hold.to_owned(), step)).or_insert(now);
     }
 
-    fn keep_tended(&mut self, name: &str, watch: &Watch, pass: &Pass) {
+    pub(super) fn keep_tended(&mut self, name: &str, watch: &Watch, pass: &Pass) {
         let now = self.world.now();
         let memory = self.datasets.entry(name.to_owned()).or_default();
         memory.note_rule(watch, now);
@@ -214,6 +235,24 @@ impl Engine {
         Ok(())
     }
 
+    /// Writes down that the rule was seen to change, so that a restart does not forget since when
+    /// somebody keeps it disabled.
+    pub(super) async fn note_rule_seen(
+        &mut self,
+        dataset: &DatasetSettings,
+        watch: &Watch,
+    ) -> Result<(), LedgerError> {
+        let Some(rule) = watch.rule.as_ref().and_then(Seen::known) else { return Ok(()) };
+        let disabled = rule.state == RuleState::Disabled;
+        let known = self.ledger.state().datasets.get(&dataset.name);
+        let since = known.and_then(|state| state.rule_disabled_since);
+        if since.is_some() == disabled || !self.ledger.is_acting() {
+            return Ok(());
+        }
+        let dataset = dataset.name.clone();
+        self.write(vec![Event::RuleSeen { dataset, disabled }]).await
+    }
+
     /// What the trigger is, by the last look and our own ledger.
     pub(super) fn trigger_state(
         &self,
@@ -232,6 +271,23 @@ impl Engine {
             (RuleState::Enabled | RuleState::Other(_), _) => TriggerState::Enabled,
         }
     }
+}
+
+/// Whether what it changed is read back before the next step.
+fn changes_services(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::ArmDeadMan { .. }
+            | Step::DisarmDeadMan { .. }
+            | Step::DisableRule { .. }
+            | Step::EnableRule { .. }
+            | Step::ReleaseProven { .. }
+            | Step::DriveLive { .. }
+    )
+}
+
+fn span(duration: std::time::Duration) -> Duration {
+    Duration::from_std(duration).unwrap_or(Duration::MAX)
 }
 
 impl DatasetMemory {

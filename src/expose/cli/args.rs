@@ -146,16 +146,25 @@ pub enum Command {
     /// Prints the configuration in use, or its schema
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Puts a missing dump into the landing bucket, with the trigger held
+    ///
+    /// The file is checked, its parts are sent, then the rule is disabled behind a dead man's
+    /// switch, the object is made, its event settles, and the rule is enabled again. Killed at
+    /// any moment, it is taken up by the next pass of whoever acts; `trigger release` ends a
+    /// hold by hand.
+    #[command(after_help = shown::UPLOAD_EXAMPLES)]
+    Upload(UploadArgs),
     /// Forgives a date's failed attempts and ends its quarantine
     ///
     /// The answer says what that changes: a date that safety, `deny` or the mode keeps from
     /// being run is kept from it still.
     #[command(after_help = shown::RETRY_EXAMPLES)]
     Retry(RetryArgs),
-    /// Ends the run in progress; its date waits for the next slot
+    /// Ends the run in progress, whose date waits for the next slot; or an upload
     ///
     /// Our task is stopped while it loads. What comes after the load goes on in AWS by itself;
-    /// once its export has begun, the date cannot be begun from the top any more.
+    /// once its export has begun, the date cannot be begun from the top any more. Where no run
+    /// is in progress, an upload that is not being written yet is ended.
     #[command(after_help = shown::CANCEL_EXAMPLES)]
     Cancel(AskedArgs),
     /// Starts nothing for a while; a run in progress goes on
@@ -247,6 +256,29 @@ impl HealArgs {
             self.dates.iter().flat_map(|span| span.days()).collect();
         dates.into_iter().collect()
     }
+}
+
+/// `gapmend upload`.
+#[derive(Clone, Debug, Args)]
+pub struct UploadArgs {
+    /// The dump: a zip with exactly one .sql
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The date that it belongs to
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    pub date: NaiveDate,
+    /// It is today's own dump: no hold, for it is to fire the live run
+    #[arg(long)]
+    pub live: bool,
+    /// Write over the dump that is there
+    #[arg(long)]
+    pub replace: bool,
+    /// Whatever its size is, against `min_size` and the neighbouring dates
+    #[arg(long)]
+    pub force_size: bool,
+    /// Who asked, and why.
+    #[command(flatten)]
+    pub asked: AskedArgs,
 }
 
 /// `gapmend history`.

@@ -67,6 +67,11 @@ pub(super) const HEALTHCHECK_EXAMPLES: &str = "\
 Examples:
   gapmend healthcheck                      0 when the loop turns, else 1";
 
+pub(super) const UPLOAD_EXAMPLES: &str = "\
+Examples:
+  gapmend upload liberator_dump_20220601.zip --date 2022-06-01 --reason \"sent by mail\"
+  gapmend upload tonight.zip --date 2026-11-10 --live   today's own dump: fires the live run";
+
 pub(super) const RETRY_EXAMPLES: &str = "\
 Examples:
   gapmend retry 2022-06-01 --reason \"the supplier sent it again\" --ticket DP-123";

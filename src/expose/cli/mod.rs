@@ -25,6 +25,7 @@ mod scan;
 mod status;
 mod style;
 mod table;
+mod upload;
 mod waiting;
 
 pub use args::{Cli, Command, Output};
@@ -39,6 +40,7 @@ pub use progress::HealProgress;
 pub use scan::{calendar_text, scan_text};
 pub use status::{status_text, trigger_text};
 pub use style::Paper;
+pub use upload::{PartsProgress, upload_text};
 pub use waiting::{CallCount, while_waiting};
 
 #[cfg(test)]

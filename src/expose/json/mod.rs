@@ -8,6 +8,7 @@
 mod dates;
 mod runs;
 mod status;
+mod uploads;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -18,6 +19,7 @@ pub use dates::{dataset_json, explain_json, plan_json, scan_json};
 pub(super) use runs::outcome_label;
 pub use runs::{heal_json, history_json};
 pub use status::{check_json, rules, status_json, trigger_json};
+pub use uploads::upload_json;
 
 use super::words::rfc3339;
 

@@ -208,7 +208,8 @@ async fn a_newer_gapmends_entries_can_be_looked_at_but_not_followed() {
 async fn events_that_make_no_sense_are_never_written() {
     let store = MemoryStore::new();
     let mut ledger = open(&store, "a").await;
-    let closed = Event::HoldClosed { hold: "none".to_owned(), detail: String::new() };
+    let closed =
+        Event::HoldClosed { hold: "none".to_owned(), detail: String::new(), fired: Vec::new() };
     let error = ledger.append(vec![passed("fine"), closed]).await.unwrap_err();
     assert!(matches!(error, LedgerError::Nonsense { .. }), "{error}");
     assert_eq!(ledger.state(), &State::default());
@@ -377,7 +378,7 @@ async fn insist(store: MemoryStore, name: String, facts: usize) -> Vec<(u64, Str
         let opened = Ledger::open(Arc::new(store.clone()), clock.shared(), name.as_str()).await;
         match opened {
             Ok(ledger) => break ledger,
-            Err(error) => assert!(is_passing(&error), "{error}"),
+            Err(error) => assert!(error.passes(), "{error}"),
         }
     };
     let mut recorded = Vec::new();
@@ -391,7 +392,7 @@ async fn insist(store: MemoryStore, name: String, facts: usize) -> Vec<(u64, Str
                     recorded.push((seq, format!("{mark}{decided_on}")));
                 }
                 Ok(Appended::Behind) => assert!(ledger.state().seq > decided_on),
-                Err(error) => assert!(is_passing(&error), "{error}"),
+                Err(error) => assert!(error.passes(), "{error}"),
             }
         }
     }

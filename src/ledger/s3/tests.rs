@@ -9,8 +9,8 @@ use crate::ledger::event::Request;
 use crate::ledger::log::{Appended, Ledger};
 use crate::ledger::testing::{TestClock, asked, passed};
 use crate::platform::{
-    Answer, Caller, CatalogTable, DeadMan, ObjectInfo, ObjectRange, Partition, PartitionQuery,
-    TaskFamily, TaskRequest, TaskStart,
+    Answer, Caller, CatalogTable, DeadMan, MarkedObject, ObjectInfo, ObjectRange, Partition,
+    PartitionQuery, PartsUpload, TaskFamily, TaskRequest, TaskStart,
 };
 
 /// A bucket that writes down what it is asked.
@@ -119,6 +119,29 @@ impl Platform for Bucket {
         unreachable!()
     }
     async fn copy_object(&self, _: &str, _: &str, _: &str) -> Answer<Created> {
+        unreachable!()
+    }
+    async fn begin_upload(&self, _: &str, _: &str, _: &str) -> Answer<PartsUpload> {
+        unreachable!()
+    }
+    async fn upload_part(&self, _: &PartsUpload, _: u32, _: Bytes) -> Answer<String> {
+        unreachable!()
+    }
+    async fn complete_upload(
+        &self,
+        _: &PartsUpload,
+        _: &[String],
+        _: Option<&str>,
+    ) -> Answer<Created> {
+        unreachable!()
+    }
+    async fn abort_upload(&self, _: &PartsUpload) -> Answer<()> {
+        unreachable!()
+    }
+    async fn uploads_to(&self, _: &str, _: &str) -> Answer<Vec<(PartsUpload, DateTime<Utc>)>> {
+        unreachable!()
+    }
+    async fn marked_object(&self, _: &str, _: &str) -> Answer<Option<MarkedObject>> {
         unreachable!()
     }
     async fn tables(&self, _: &str) -> Answer<Vec<CatalogTable>> {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::*;
 use crate::sim::{
     Body, DesiredStatus, DumpKind, FaultKind, FaultWhen, Moment, Profile, TaskFilter, TaskStatus,
-    Times, zip,
+    Times, WriteIf, zip,
 };
 
 #[test]
@@ -150,14 +150,14 @@ fn an_upload_in_parts_becomes_one_object_when_completed_in_order() {
     let sim = WorldBuilder::at(morning()).build();
     let mut world = sim.lock();
     let bucket = world.names.ledger_bucket.clone();
-    let upload = world.create_multipart_upload(&bucket, "big").unwrap();
+    let upload = world.create_multipart_upload(&bucket, "big", None).unwrap();
     let one = world.upload_part(&upload, 1, Bytes::from_static(b"one ")).unwrap();
     let two = world.upload_part(&upload, 2, Bytes::from_static(b"two")).unwrap();
     let swapped = [(2, two.clone()), (1, one.clone())];
-    let error = world.complete_multipart_upload(&upload, &swapped, false).unwrap_err();
+    let error = world.complete_multipart_upload(&upload, &swapped, WriteIf::Anything).unwrap_err();
     assert_eq!(error.code, "InvalidPartOrder");
     let parts = [(1, one), (2, two)];
-    let etag = world.complete_multipart_upload(&upload, &parts, true).unwrap();
+    let etag = world.complete_multipart_upload(&upload, &parts, WriteIf::Absent).unwrap();
     assert!(etag.ends_with("-2"));
     assert_eq!(world.object(&bucket, "big", Some(&etag)).unwrap().body.bytes(), "one two");
     assert_eq!(world.abort_multipart_upload(&upload).unwrap_err().code, "NoSuchUpload");

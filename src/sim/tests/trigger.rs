@@ -1,7 +1,7 @@
 //! The rule, the trail, the dead man's switch.
 
 use super::*;
-use crate::sim::{Profile, RuleSetting, ScheduleRecord, SimResult, Times};
+use crate::sim::{Profile, RuleSetting, ScheduleRecord, SimResult, Times, WriteIf};
 
 const BUCKET: &str = "dataplatform-prod-liberator-data-storage";
 
@@ -36,11 +36,11 @@ fn any_write_into_the_bucket_fires_a_live_task_after_the_delay() {
 fn copies_and_completed_uploads_fire_and_parts_do_not() {
     let sim = WorldBuilder::at(morning()).build();
     let mut world = sim.lock();
-    let upload = world.create_multipart_upload(BUCKET, "parking/x.zip").unwrap();
+    let upload = world.create_multipart_upload(BUCKET, "parking/x.zip", None).unwrap();
     let etag = world.upload_part(&upload, 1, bytes::Bytes::from_static(b"words")).unwrap();
     pass_minutes(&mut world, 13);
     assert!(world.tasks().is_empty());
-    world.complete_multipart_upload(&upload, &[(1, etag)], true).unwrap();
+    world.complete_multipart_upload(&upload, &[(1, etag)], WriteIf::Absent).unwrap();
     world.copy_object(BUCKET, "parking/x.zip", BUCKET, "parking/y.zip", true).unwrap();
     pass_minutes(&mut world, 13);
     assert_eq!(world.tasks().len(), 2);

@@ -27,6 +27,7 @@ pub(super) const OPERATIONS: &[&str] = &[
     "s3:UploadPart",
     "s3:CompleteMultipartUpload",
     "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploads",
 ];
 
 /// The namespace of S3's documents.
@@ -115,9 +116,10 @@ pub(super) fn answer(
         "PutObject" => s3_objects::put(world, request, &bucket, &key),
         "CopyObject" => s3_objects::copy(world, request, &bucket, &key),
         "DeleteObject" => s3_objects::delete(world, &bucket, &key),
-        "CreateMultipartUpload" => s3_uploads::create(world, &bucket, &key),
+        "CreateMultipartUpload" => s3_uploads::create(world, request, &bucket, &key),
         "UploadPart" => s3_uploads::upload_part(world, request, &bucket, &key),
         "CompleteMultipartUpload" => s3_uploads::complete(world, request, &bucket, &key),
+        "ListMultipartUploads" => s3_uploads::list(world, request, &bucket),
         "AbortMultipartUpload" => s3_uploads::abort(world, request, &bucket, &key),
         _ => Err(Service::S3.unknown_operation(operation)),
     }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use super::chunked::{self, CRC32_HEADER};
 use super::reply::{Refusal, Reply};
 use super::route::Incoming;
+use super::s3_uploads::MARK_HEADER;
 use super::{s3_list, uri};
 use crate::sim::{ObjectRecord, World};
 
@@ -107,6 +108,9 @@ fn described(object: &ObjectRecord, wanted: &Wanted) -> Reply {
         let last = wanted.from + wanted.length - 1;
         let range = format!("bytes {}-{last}/{}", wanted.from, object.body.len());
         reply = reply.header("content-range", range);
+    }
+    if let Some(mark) = &object.mark {
+        reply = reply.header(MARK_HEADER, mark.as_str());
     }
     if object.storage_class != "STANDARD" {
         reply = reply.header("x-amz-storage-class", object.storage_class.as_str());

@@ -3,7 +3,10 @@
 use super::reply::{Refusal, Reply};
 use super::route::Incoming;
 use super::{chunked, s3_list, s3_objects, xml};
-use crate::sim::{UploadRecord, World};
+use crate::sim::{UploadRecord, World, WriteIf};
+
+/// The metadata that the model keeps of an upload.
+pub(super) const MARK_HEADER: &str = "x-amz-meta-gapmend-upload";
 
 /// The least that a part holds, unless it is the last.
 const PART_LEAST_BYTES: usize = 5 * 1024 * 1024;
@@ -11,8 +14,13 @@ const PART_LEAST_BYTES: usize = 5 * 1024 * 1024;
 /// The highest number of a part.
 const PART_NUMBER_LIMIT: u32 = 10_000;
 
-pub(super) fn create(world: &mut World, bucket: &str, key: &str) -> Result<Reply, Refusal> {
-    let id = world.create_multipart_upload(bucket, key)?;
+pub(super) fn create(
+    world: &mut World,
+    request: &Incoming,
+    bucket: &str,
+    key: &str,
+) -> Result<Reply, Refusal> {
+    let id = world.create_multipart_upload(bucket, key, request.header(MARK_HEADER))?;
     Ok(s3_list::document("InitiateMultipartUploadResult", |xml| {
         xml.text("Bucket", bucket);
         xml.text("Key", key);
@@ -52,8 +60,12 @@ pub(super) fn complete(
         Refusal::bad("MalformedXML", message)
     })?;
     refuse_small_parts(&upload, &parts)?;
-    let if_absent = s3_objects::is_conditional(request)?;
-    let etag = world.complete_multipart_upload(&upload.id, &parts, if_absent)?;
+    let only_if = match (s3_objects::is_conditional(request)?, request.header("if-match")) {
+        (true, _) => WriteIf::Absent,
+        (false, Some(etag)) => WriteIf::Unchanged(etag),
+        (false, None) => WriteIf::Anything,
+    };
+    let etag = world.complete_multipart_upload(&upload.id, &parts, only_if)?;
     Ok(s3_list::document("CompleteMultipartUploadResult", |xml| {
         xml.text("Location", format!("/{bucket}/{key}"));
         xml.text("Bucket", bucket);
@@ -94,6 +106,28 @@ pub(super) fn abort(
     let upload = find(world, request, bucket, key)?;
     world.abort_multipart_upload(&upload.id)?;
     Ok(Reply::empty(204))
+}
+
+/// `ListMultipartUploads`, on one page.
+pub(super) fn list(world: &World, request: &Incoming, bucket: &str) -> Result<Reply, Refusal> {
+    world.list_objects(bucket, "", None, 1)?;
+    let prefix = request.query.get("prefix").unwrap_or_default();
+    let mut uploads = world.uploads(bucket);
+    uploads.retain(|upload| upload.key.starts_with(prefix));
+    Ok(s3_list::document("ListMultipartUploadsResult", |xml| {
+        xml.text("Bucket", bucket);
+        xml.text("Prefix", prefix);
+        xml.text("MaxUploads", "1000");
+        xml.text("IsTruncated", "false");
+        for upload in &uploads {
+            xml.element("Upload", |xml| {
+                xml.text("Key", &upload.key);
+                xml.text("UploadId", &upload.id);
+                xml.text("StorageClass", "STANDARD");
+                xml.text("Initiated", s3_list::instant(upload.began_at));
+            });
+        }
+    }))
 }
 
 /// The upload of that id, bucket and key.

@@ -129,7 +129,7 @@ impl Host {
             news.then(|| Ok(Settings::clone(&settings)))
         });
         let stopping = self.stopping.lock().unwrap().clone();
-        if let Err(error) = take_up(&mut engine).await {
+        if let Err(error) = take_up(&mut engine, &stopping).await {
             return format!("cannot act: {error}");
         }
         match turns(&mut engine, &Notify::new(), &mut reload, &stopping).await {
