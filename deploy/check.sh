@@ -46,4 +46,9 @@ for file in share/man/man1/gapmend.1 share/bash-completion/completions/gapmend \
 done
 echo "install.sh: the unit, the manual page and the completions are in place"
 
+grep -o '"\.\./[^:]*' deploy/compose.yaml | tr -d '"' | while read -r file; do
+    test -e "deploy/$file" || { echo "deploy/compose.yaml mounts $file, which is not there"; exit 1; }
+done
+echo "compose: every file that it mounts is there; it was not run, for no engine is at hand"
+
 deploy/terraform/check/check.sh

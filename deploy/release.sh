@@ -35,7 +35,7 @@ if ! cargo cyclonedx --version >/dev/null 2>&1; then
     cargo install --quiet --locked --root "$target/tools" --version "$cyclonedx" cargo-cyclonedx
     export PATH="$PWD/$target/tools/bin:$target/tools/bin:$PATH"
 fi
-cargo cyclonedx --quiet --format json --target "$(rustc -vV | sed -n "s/^host: //p")" --override-filename gapmend.cdx
+cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$(rustc -vV | sed -n "s/^host: //p")" --override-filename gapmend.cdx
 mv gapmend.cdx.json "dist/$name.cdx.json"
 
 (cd dist && sha256sum "$name.tar.gz" "$name.cdx.json" >SHA256SUMS)
