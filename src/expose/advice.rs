@@ -47,7 +47,6 @@ pub(super) fn commands(name: &str, verdict: &DateVerdict, report: &Report) -> Ve
     let Some(dataset) = report.datasets.get(name) else { return Vec::new() };
     let date = verdict.date;
     let heal = format!("gapmend heal --date {date} --reason \"…\"");
-    let upload = format!("gapmend upload FILE --date {date}");
     let commands = match verdict.status {
         DateStatus::Running => {
             vec!["gapmend status --watch".to_owned(), "gapmend cancel --reason \"…\"".to_owned()]
@@ -62,9 +61,11 @@ pub(super) fn commands(name: &str, verdict: &DateVerdict, report: &Report) -> Ve
             format!("gapmend history --date {date}"),
             format!("gapmend retry {date} --reason \"…\""),
         ],
-        DateStatus::NoDump => vec![upload],
-        DateStatus::BadDump => vec![format!("{upload} --replace")],
-        DateStatus::Partial | DateStatus::Empty | DateStatus::Unregistered => {
+        DateStatus::NoDump
+        | DateStatus::BadDump
+        | DateStatus::Partial
+        | DateStatus::Empty
+        | DateStatus::Unregistered => {
             vec![format!("gapmend explain {date} --output json")]
         }
         DateStatus::NotAllowed
@@ -102,5 +103,41 @@ pub(super) fn queue_words(name: &str, verdict: &DateVerdict, report: &Report) ->
             Hands::Person => "no: only a person can move it on".to_owned(),
             Hands::Nobody => "no: there is nothing to heal".to_owned(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::expose::cli::Cli;
+    use crate::expose::sample;
+
+    #[test]
+    fn what_is_advised_is_a_command_of_ours_and_about_the_date() {
+        let report = sample::report();
+        let census = sample::census();
+        let mut advised = 0;
+        for verdict in &census.dates {
+            for command in commands(sample::NAME, verdict, &report) {
+                let words = command.replace("\"…\"", "why");
+                assert!(Cli::try_parse_from(words.split(' ')).is_ok(), "{command}");
+                let about = [verdict.date.to_string(), "status".to_owned(), "cancel".to_owned()];
+                assert!(about.iter().any(|word| command.contains(word)), "{command}");
+                advised += 1;
+            }
+        }
+        assert!(advised > 8, "{advised}");
+    }
+
+    #[test]
+    fn whatever_waits_for_a_person_has_an_advice_unless_it_is_denied() {
+        let report = sample::report();
+        for verdict in &sample::census().dates {
+            let waits = hands(verdict.status) == Hands::Person;
+            let silent = commands(sample::NAME, verdict, &report).is_empty();
+            assert!(!(waits && silent), "{}: {:?}", verdict.date, verdict.status);
+        }
     }
 }

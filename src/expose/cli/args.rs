@@ -49,8 +49,9 @@ impl Cli {
             (Some(filter), _) => filter,
             (None, Command::Run) => "warn,gapmend=info",
             // Its progress tells what its passes come to.
-            (None, Command::Heal(_)) => "warn,gapmend::daemon::engine=error",
-            (None, _) => "warn",
+            (None, Command::Heal(_)) => "warn,aws_config=error,gapmend::daemon::engine=error",
+            // Credentials that are not there are told once, in the error.
+            (None, _) => "warn,aws_config=error",
         }
     }
 }
@@ -507,7 +508,7 @@ mod tests {
     #[test]
     fn a_daemon_logs_its_story_and_a_command_only_warnings() {
         assert_eq!(parse("gapmend run").unwrap().log_filter(), "warn,gapmend=info");
-        assert_eq!(parse("gapmend scan").unwrap().log_filter(), "warn");
+        assert_eq!(parse("gapmend scan").unwrap().log_filter(), "warn,aws_config=error");
         assert_eq!(parse("gapmend scan --log debug").unwrap().log_filter(), "debug");
     }
 

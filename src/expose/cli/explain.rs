@@ -23,8 +23,9 @@ pub fn explain_text(name: &str, date: NaiveDate, report: &Report, paper: Paper) 
     text += &paper.toned(tone_of_status(verdict.status), &status);
     text.push('\n');
     text += &facts(paper, &evidence(name, verdict, report));
-    for command in commands(name, verdict, report) {
-        let _ = writeln!(text, "\n    {command}");
+    for (index, command) in commands(name, verdict, report).iter().enumerate() {
+        let blank = if index == 0 { "\n" } else { "" };
+        let _ = writeln!(text, "{blank}    {command}");
     }
     let _ = writeln!(text, "\nSeen by the scan of {}.", minute(census.scanned_at));
     for run in report.ledger.runs_of(name, date) {
