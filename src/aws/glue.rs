@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_sdk_glue::types::{
-    Crawl, JobRun, Node, Partition as SdkPartition, Table, WorkflowRun as SdkRun,
-    WorkflowRunStatistics, WorkflowRunStatus,
+    Crawl, JobRun, Node, Partition as SdkPartition, PartitionValueList, Table,
+    WorkflowRun as SdkRun, WorkflowRunStatistics, WorkflowRunStatus,
 };
 use chrono::{DateTime, Utc};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::convert::{instant, page_size};
 use super::error::Failure;
@@ -24,6 +25,8 @@ use crate::platform::{Answer, CatalogTable, Partition, PartitionQuery};
 
 /// `glue:GetTables`
 pub(super) const GET_TABLES: &str = "glue:GetTables";
+/// `glue:BatchGetPartition`
+pub(super) const BATCH_GET_PARTITION: &str = "glue:BatchGetPartition";
 /// `glue:GetPartitions`
 pub(super) const GET_PARTITIONS: &str = "glue:GetPartitions";
 /// `glue:GetWorkflowRuns`
@@ -39,6 +42,8 @@ pub(super) const START_RUN: &str = "glue:StartWorkflowRun";
 const TABLES_PER_PAGE: i32 = 100;
 const PARTITIONS_PER_PAGE: usize = 1_000;
 const RUNS_PER_PAGE: i32 = 1_000;
+/// Glue may leave keys of a batch unprocessed; so often in a row it is a failure.
+const BATCHES_AT_MOST: usize = 8;
 
 /// The catalog and the workflows.
 pub(super) struct Catalog {
@@ -51,11 +56,14 @@ impl Catalog {
         Self { client: aws_sdk_glue::Client::new(shared), line }
     }
 
-    /// Every table of a database.
-    pub(super) async fn tables(&self, database: &str) -> Answer<Vec<CatalogTable>> {
+    /// Every table of a database, page by page.
+    pub(super) async fn tables(
+        &self,
+        database: &str,
+        page: &mut (dyn FnMut(Vec<CatalogTable>) + Send),
+    ) -> Answer<()> {
         let mut pages = Pages::of(GET_TABLES);
         let mut token = None;
-        let mut tables = Vec::new();
         loop {
             let request = self
                 .client
@@ -63,12 +71,12 @@ impl Catalog {
                 .database_name(database)
                 .max_results(TABLES_PER_PAGE)
                 .set_next_token(token);
-            let page = self.line.read(GET_TABLES, || request.clone().send()).await?;
-            let list = pages.list(page.table_list, page.next_token.as_deref())?;
-            tables.extend(list.into_iter().map(table));
-            token = pages.next(page.next_token)?;
+            let answer = self.line.read(GET_TABLES, || request.clone().send()).await?;
+            let list = pages.list(answer.table_list, answer.next_token.as_deref())?;
+            page(list.into_iter().map(table).collect());
+            token = pages.next(answer.next_token)?;
             if token.is_none() {
-                return Ok(tables);
+                return Ok(());
             }
         }
     }
@@ -92,7 +100,7 @@ impl Catalog {
                 .exclude_column_schema(true)
                 .max_results(page_size(PARTITIONS_PER_PAGE, query.at_most, so_far))
                 .set_next_token(token);
-            let answer = self.line.read(GET_PARTITIONS, || request.clone().send()).await?;
+            let answer = self.line.read(GET_PARTITIONS, || aside(request.clone().send())).await?;
             let list = pages.list(answer.partitions, answer.next_token.as_deref())?;
             let mut partitions = partitions(list)?;
             partitions.truncate(query.at_most.map_or(usize::MAX, |at_most| at_most - so_far));
@@ -106,6 +114,36 @@ impl Catalog {
             }
         }
         Ok(())
+    }
+
+    /// The partitions with one of these lists of values.
+    pub(super) async fn partitions_at(
+        &self,
+        database: &str,
+        table: &str,
+        values: &[Vec<String>],
+    ) -> Answer<Vec<Partition>> {
+        let list = |values: &Vec<String>| {
+            let list = PartitionValueList::builder().set_values(Some(values.clone())).build();
+            list.map_err(|error| Failure::invalid(error.to_string()).of(BATCH_GET_PARTITION))
+        };
+        let mut wanted = values.iter().map(list).collect::<Answer<Vec<_>>>()?;
+        let mut found = Vec::new();
+        for _ in 0..BATCHES_AT_MOST {
+            let request = self
+                .client
+                .batch_get_partition()
+                .database_name(database)
+                .table_name(table)
+                .set_partitions_to_get(Some(wanted));
+            let answer = self.line.read(BATCH_GET_PARTITION, || request.clone().send()).await?;
+            found.extend(partitions(answer.partitions.unwrap_or_default())?);
+            wanted = answer.unprocessed_keys.unwrap_or_default();
+            if wanted.is_empty() {
+                return Ok(found);
+            }
+        }
+        Err(Failure::nonsense("keys stay unprocessed").of(BATCH_GET_PARTITION))
     }
 
     /// Every run of a workflow that began after `since`.
@@ -174,6 +212,21 @@ impl Catalog {
         let request = self.client.get_workflow_run_properties().name(workflow).run_id(id);
         let answer = self.line.read(GET_RUN_PROPERTIES, || request.clone().send()).await?;
         Ok(answer.run_properties.unwrap_or_default().into_iter().collect())
+    }
+}
+
+/// Asks in a task of its own: reading a page of a thousand partitions is most of a scan's work,
+/// and so it is done on every core and not only where the scan is.
+async fn aside<T, E>(ask: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    E: Into<Failure> + Send + 'static,
+{
+    #[expect(clippy::disallowed_methods, reason = "it is awaited here, or aborted with this call")]
+    let task = AbortOnDropHandle::new(tokio::spawn(ask));
+    match task.await {
+        Ok(answer) => answer.map_err(Into::into),
+        Err(ended) => Err(Failure::broken_answer(&ended)),
     }
 }
 

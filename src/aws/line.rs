@@ -28,6 +28,9 @@ const ATTEMPTS: u32 = 8;
 /// that was wrong (the SDK corrects it) are worth another try, but not many.
 const ATTEMPTS_WHEN_DENIED: u32 = 3;
 
+/// A service that slows us down has no less to say: it is given the time, up to [`CALL_LIMIT`].
+const ATTEMPTS_WHEN_THROTTLED: u32 = 14;
+
 /// The first wait; it doubles. Waits add up to at most 25 s.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 
@@ -155,7 +158,16 @@ impl Line {
 }
 
 fn attempts_at(class: ErrorClass) -> u32 {
-    if class == ErrorClass::Denied { ATTEMPTS_WHEN_DENIED } else { ATTEMPTS }
+    match class {
+        ErrorClass::Denied => ATTEMPTS_WHEN_DENIED,
+        ErrorClass::Throttled => ATTEMPTS_WHEN_THROTTLED,
+        ErrorClass::NotFound
+        | ErrorClass::Conflict
+        | ErrorClass::Invalid
+        | ErrorClass::Server
+        | ErrorClass::Timeout
+        | ErrorClass::Transport => ATTEMPTS,
+    }
 }
 
 /// `glue` and `GetTables` of `glue:GetTables`.
@@ -183,9 +195,20 @@ impl Allowance {
     const COST: u32 = 5;
     /// An attempt that ran into its time limit has cost us more than a quick refusal.
     const COST_OF_TIMEOUT: u32 = 10;
+    /// A service that slows us down is well, and our waits are what it asks for.
+    const COST_OF_THROTTLING: u32 = 1;
 
     fn take(&self, service: &'static str, class: ErrorClass) -> bool {
-        let cost = if class == ErrorClass::Timeout { Self::COST_OF_TIMEOUT } else { Self::COST };
+        let cost = match class {
+            ErrorClass::Timeout => Self::COST_OF_TIMEOUT,
+            ErrorClass::Throttled => Self::COST_OF_THROTTLING,
+            ErrorClass::Denied
+            | ErrorClass::NotFound
+            | ErrorClass::Conflict
+            | ErrorClass::Invalid
+            | ErrorClass::Server
+            | ErrorClass::Transport => Self::COST,
+        };
         let mut services = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let spent = services.entry(service).or_default();
         let is_left = *spent + cost <= Self::FULL;

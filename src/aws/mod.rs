@@ -53,7 +53,7 @@ use crate::platform::{
 
 /// Every operation that is ever asked for, as `service:Operation`: so that the metrics of all of
 /// them exist from the start.
-pub const OPERATIONS: [&str; 31] = [
+pub const OPERATIONS: [&str; 32] = [
     ecs::DESCRIBE_TASKS,
     ecs::LIST_TASKS,
     ecs::RUN_TASK,
@@ -62,6 +62,7 @@ pub const OPERATIONS: [&str; 31] = [
     eventbridge::DISABLE_RULE,
     eventbridge::ENABLE_RULE,
     eventbridge::LIST_TARGETS,
+    glue::BATCH_GET_PARTITION,
     glue::GET_PARTITIONS,
     glue::GET_RUN,
     glue::GET_RUN_PROPERTIES,
@@ -199,8 +200,12 @@ impl Platform for AwsPlatform {
         self.objects.marked(bucket, key).await
     }
 
-    async fn tables(&self, database: &str) -> Answer<Vec<CatalogTable>> {
-        self.catalog.tables(database).await
+    async fn table_pages(
+        &self,
+        database: &str,
+        page: &mut (dyn FnMut(Vec<CatalogTable>) + Send),
+    ) -> Answer<()> {
+        self.catalog.tables(database, page).await
     }
 
     async fn partitions(
@@ -209,6 +214,15 @@ impl Platform for AwsPlatform {
         page: &mut (dyn FnMut(Vec<Partition>) + Send),
     ) -> Answer<()> {
         self.catalog.partitions(query, page).await
+    }
+
+    async fn partitions_at(
+        &self,
+        database: &str,
+        table: &str,
+        values: &[Vec<String>],
+    ) -> Answer<Vec<Partition>> {
+        self.catalog.partitions_at(database, table, values).await
     }
 
     async fn family_tasks(&self, family: &TaskFamily) -> Answer<Vec<Task>> {

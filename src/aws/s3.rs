@@ -12,7 +12,7 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::Object;
+use aws_sdk_s3::types::{Object, OptionalObjectAttributes, RestoreStatus};
 use bytes::Bytes;
 
 pub(super) use self::uploads::{
@@ -69,6 +69,7 @@ impl Objects {
                 .bucket(&listing.bucket)
                 .prefix(&listing.prefix)
                 .set_start_after(listing.start_after.clone())
+                .optional_object_attributes(OptionalObjectAttributes::RestoreStatus)
                 .expected_bucket_owner(&self.owner)
                 .max_keys(page_size(KEYS_PER_PAGE, listing.at_most, so_far))
                 .set_continuation_token(token);
@@ -76,10 +77,11 @@ impl Objects {
             let mut objects = objects(answer.contents.unwrap_or_default())?;
             objects.truncate(listing.at_most.map_or(usize::MAX, |at_most| at_most - so_far));
             so_far += objects.len();
+            let is_past_end = listing.is_past_end(objects.last());
             if !objects.is_empty() {
                 page(objects);
             }
-            if answer.is_truncated != Some(true) {
+            if answer.is_truncated != Some(true) || is_past_end {
                 return Ok(());
             }
             token = pages.next(answer.next_continuation_token)?;
@@ -228,8 +230,16 @@ fn object(found: Object) -> Answer<ObjectInfo> {
         size,
         etag: found.e_tag.unwrap_or_default().trim_matches('"').to_owned(),
         last_modified,
-        storage_class: found.storage_class.map(|class| class.as_str().to_owned()),
+        storage_class: found
+            .storage_class
+            .filter(|_| !found.restore_status.is_some_and(|status| is_restored(&status)))
+            .map(|class| class.as_str().to_owned()),
     })
+}
+
+/// A restored copy of an archived object can be read until it expires; the class stays.
+fn is_restored(status: &RestoreStatus) -> bool {
+    status.is_restore_in_progress != Some(true) && status.restore_expiry_date.is_some()
 }
 
 /// `bucket/key`, percent-encoded, as the header wants it.

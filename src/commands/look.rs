@@ -40,13 +40,16 @@ async fn look_at_all(
 ) -> Result<Looked, Failure> {
     let names = session.dataset_names(global)?;
     session.identify().await?;
-    let mut engine = session.looking_engine(command, errand).await?;
+    Ok(look_with(session.looking_engine(command, errand).await?, names).await)
+}
+
+async fn look_with(mut engine: Engine, names: Vec<String>) -> Looked {
     let mut passes = Vec::new();
     for name in &names {
         let pass = engine.pass(name);
         passes.push(session.while_waiting(&format!("looking at {name}"), pass).await);
     }
-    Ok(Looked { engine, names, passes })
+    Looked { engine, names, passes }
 }
 
 impl Looked {
@@ -75,7 +78,9 @@ pub(super) async fn scan(global: &GlobalArgs, args: &ScanArgs, out: &mut Out) ->
         return ask::scan(global, &args.asked, out).await;
     }
     let session = Session::open(global).await?;
-    let looked = look_at_all(&session, global, "scan", Errand::default()).await?;
+    let names = session.dataset_names(global)?;
+    session.identify().await?;
+    let looked = look_with(session.scanning_engine("scan").await?, names).await;
     let blind = looked.blindness();
     let nothing = Census { scanned_at: session.world.now(), ..Census::default() };
     let rows: Vec<(&str, &Census, PassOutcome)> = looked

@@ -9,6 +9,7 @@ mod healthcheck;
 mod ledger;
 mod look;
 mod release;
+mod reload;
 mod retire;
 mod session;
 mod signals;

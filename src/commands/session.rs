@@ -93,6 +93,12 @@ impl Session {
         Ok(self.engine(command, errand, Arc::new(NoRecorder)).await?.looking())
     }
 
+    /// An engine that only tells what each date is.
+    pub(super) async fn scanning_engine(&self, command: &str) -> Result<Engine, Failure> {
+        let engine = self.engine(command, Errand::default(), Arc::new(NoRecorder)).await?;
+        Ok(engine.looking_at_dates())
+    }
+
     /// An engine over a freshly opened ledger.
     pub(super) async fn engine(
         &self,

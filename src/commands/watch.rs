@@ -1,22 +1,19 @@
 //! `gapmend run`: the daemon with its HTTP server, until a signal ends it.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use gapmend::config::{self, Environment, Settings};
-use gapmend::daemon::{self, Errand, Released, Reload, serve, take_up};
+use gapmend::config::Environment;
+use gapmend::daemon::{self, Errand, Released, serve, take_up};
 use gapmend::expose::cli::args::GlobalArgs;
 use gapmend::expose::http::{self, HttpState};
 use gapmend::expose::{Exit, Metrics, Supervisor};
-use gapmend::platform::{Clock, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::Outcome;
 use super::failure::Failure;
+use super::reload::reloader;
 use super::session::{Session, read_settings};
 use super::signals::Signals;
 
@@ -50,8 +47,8 @@ pub(super) async fn run(global: &GlobalArgs) -> Outcome {
     take_up(&mut engine, &signals.shutdown).await?;
     let supervisor = Arc::new(supervisor());
     supervisor.ready();
-    let reload =
-        reloader(global.config_path(), &session.settings, &signals, Arc::clone(&supervisor));
+    let hangup = &signals.hangup;
+    let reload = reloader(global.config_path(), &session.settings, hangup, Arc::clone(&supervisor));
     let telling = supervisor.follow(
         engine.reports(),
         Arc::clone(&session.world.clock),
@@ -115,49 +112,4 @@ async fn release_by_switch(session: &Session) {
             }
         }
     }
-}
-
-/// Reads the configuration again on SIGHUP, and when one of its files changed.
-fn reloader(
-    path: PathBuf,
-    settings: &Settings,
-    signals: &Signals,
-    supervisor: Arc<Supervisor>,
-) -> Reload {
-    let hangup = Arc::clone(&signals.hangup);
-    let environment = Environment::of_process();
-    let mut known = prints(&path);
-    let mut hash = settings.hash.clone();
-    Box::new(move || {
-        let asked = hangup.swap(false, Ordering::Relaxed);
-        let now_there = prints(&path);
-        if !asked && now_there == known {
-            return None;
-        }
-        known = now_there;
-        supervisor.reloading();
-        let loaded = config::load(&path, &environment, SystemClock.now());
-        supervisor.ready();
-        match loaded {
-            Ok(loaded) if loaded.settings.hash == hash && !asked => None,
-            Ok(loaded) => {
-                hash.clone_from(&loaded.settings.hash);
-                Some(Ok(loaded.settings))
-            }
-            Err(problems) => Some(Err(problems.to_string())),
-        }
-    })
-}
-
-/// Size and time of the configuration's files, by path.
-fn prints(path: &Path) -> BTreeMap<PathBuf, (u64, Option<SystemTime>)> {
-    let beside = path.parent().unwrap_or(Path::new(".")).join("conf.d");
-    let fragments = std::fs::read_dir(beside).into_iter().flatten().flatten();
-    let files = fragments.map(|entry| entry.path()).chain([path.to_owned()]);
-    files
-        .filter_map(|file| {
-            let data = std::fs::metadata(&file).ok()?;
-            Some((file, (data.len(), data.modified().ok())))
-        })
-        .collect()
 }

@@ -3,11 +3,16 @@
 //! Each finding says what was looked at and what a person could do. Nothing is started,
 //! changed or written.
 
-use chrono::Duration;
+use std::collections::BTreeSet;
+
+use chrono::{Duration, NaiveDate};
 
 use super::report::{Finding, Verdict};
-use crate::config::{DatasetSettings, DeadManSettings, HoldPolicy, NetworkSource, Settings};
+use crate::config::{
+    DatasetSettings, DeadManSettings, HoldPolicy, NamedDates, NetworkSource, Settings,
+};
 use crate::domain::RuleState;
+use crate::domain::partition_date::fold_ranges;
 use crate::platform::{Answer, Caller, Listing, PlatformError, World};
 
 /// A hold is refused beyond this difference to AWS's clock.
@@ -34,13 +39,14 @@ pub async fn check(
     }
     for dataset in settings.datasets.values() {
         let checker = Checker { world, dataset };
-        findings.push(checker.landing().await);
+        let (landing, dumps) = checker.landing().await;
+        findings.push(landing);
         findings.extend(checker.raw().await);
         findings.push(checker.tasks().await);
         findings.extend(checker.export().await);
         findings.extend(checker.publish().await);
         findings.extend(checker.trigger().await);
-        findings.extend(checker.allowed_in_vain());
+        findings.extend(checker.allowed_in_vain(dumps.as_ref()));
     }
     findings.push(ledger.await);
     findings
@@ -87,10 +93,11 @@ impl Checker<'_> {
         format!("{}: {what}", self.dataset.name)
     }
 
-    async fn landing(&self) -> Finding {
+    /// The landing bucket, and the dates that have a dump there.
+    async fn landing(&self) -> (Finding, Option<BTreeSet<NaiveDate>>) {
         let landing = &self.dataset.landing;
         let subject = self.subject(&format!("landing s3://{}/{}", landing.bucket, landing.prefix));
-        let (mut dumps, mut noise) = (0_u64, 0_u64);
+        let (mut dumps, mut noise) = (BTreeSet::new(), 0_u64);
         let listing = Listing {
             bucket: landing.bucket.clone(),
             prefix: landing.prefix.clone(),
@@ -102,20 +109,22 @@ impl Checker<'_> {
             .list_objects(&listing, &mut |page| {
                 for object in page {
                     let name = object.key.strip_prefix(&landing.prefix).unwrap_or_default();
-                    let is_dump = landing.keys.iter().any(|key| key.parse(name).is_some());
-                    if is_dump { dumps += 1 } else { noise += 1 }
+                    let date = landing.keys.iter().find_map(|key| key.parse(name));
+                    noise += u64::from(date.is_none());
+                    dumps.extend(date);
                 }
             })
             .await;
-        match listed {
-            Ok(()) if dumps == 0 => wrong(
+        let finding = match &listed {
+            Ok(()) if dumps.is_empty() => wrong(
                 subject,
                 format!("no key fits landing.keys, {noise} others are there"),
                 "correct landing.prefix or landing.keys",
             ),
-            Ok(()) => right(subject, format!("{dumps} dumps, {noise} other keys")),
-            Err(error) => failed(subject, &error),
-        }
+            Ok(()) => right(subject, format!("dumps of {} dates, {noise} other keys", dumps.len())),
+            Err(error) => failed(subject, error),
+        };
+        (finding, listed.is_ok().then_some(dumps))
     }
 
     async fn raw(&self) -> Vec<Finding> {
@@ -266,26 +275,32 @@ impl Checker<'_> {
         right(subject, format!("{subnets} subnets, {groups} security groups"))
     }
 
-    /// Allowed dates that can never run: denied as well, or too young for ever.
-    fn allowed_in_vain(&self) -> Vec<Finding> {
+    /// Allowed dates that can never run, by name, and why.
+    fn allowed_in_vain(&self, dumps: Option<&BTreeSet<NaiveDate>>) -> Vec<Finding> {
         let backfill = &self.dataset.backfill;
         let today = self.world.now().with_timezone(&self.dataset.timezone).date_naive();
+        let is_denied =
+            |date: &NaiveDate| crate::config::entry_for(&backfill.deny, *date, today).is_some();
+        let has_no_dump =
+            |date: &NaiveDate| *date <= today && dumps.is_some_and(|dumps| !dumps.contains(date));
         let mut findings = Vec::new();
         for (name, entry) in &backfill.allow {
-            let dates = || entry.dates.iter().flat_map(|span| span.days());
-            let denied = dates()
-                .filter(|date| crate::config::entry_for(&backfill.deny, *date, today).is_some())
-                .count();
-            let subject = self.subject(&format!("backfill.allow.{name}"));
+            let mut tell = |detail: String, hint: &str| {
+                let subject = self.subject(&format!("backfill.allow.{name}"));
+                findings.push(doubtful(subject, detail, hint));
+            };
             if !entry.counts_on(today) {
-                let detail = "it has ended (until)".to_owned();
-                findings.push(doubtful(subject, detail, "remove it or move its end"));
-            } else if denied > 0 {
-                let detail = format!("{denied} of its dates are denied as well, and deny wins");
-                findings.push(doubtful(subject, detail, "take them out of one of the two"));
-            } else if dates().all(|date| date > today) {
-                let detail = "all its dates are in the future".to_owned();
-                findings.push(doubtful(subject, detail, "check the year"));
+                tell("it has ended (until)".to_owned(), "remove it or move its end");
+                continue;
+            }
+            if let Some(dates) = those(entry, is_denied) {
+                tell(format!("denied as well, and deny wins: {dates}"), "take them out of one");
+            }
+            if let Some(dates) = those(entry, |date| *date > today) {
+                tell(format!("in the future: {dates}"), "check the year");
+            }
+            if let Some(dates) = those(entry, has_no_dump) {
+                tell(format!("without a dump in the landing bucket: {dates}"), "ask the supplier");
             }
         }
         findings
@@ -299,6 +314,15 @@ impl Checker<'_> {
             Err(error) => failed(subject, &error),
         }
     }
+}
+
+/// The entry's dates of which that is true, in ranges; `None` when there are none.
+fn those(entry: &NamedDates, is_true: impl Fn(&NaiveDate) -> bool) -> Option<String> {
+    let dates: BTreeSet<NaiveDate> =
+        entry.dates.iter().flat_map(|span| span.days()).filter(is_true).collect();
+    let spans = fold_ranges(dates, |a, b| a.succ_opt() == Some(b));
+    let words: Vec<String> = spans.iter().map(ToString::to_string).collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 fn right(subject: String, detail: String) -> Finding {

@@ -47,7 +47,7 @@ pub struct Engine {
     /// What others had written when the pass began: what comes later was not considered in it.
     heard: u64,
     /// One-shot commands only look: their report is about whoever acts.
-    looks_only: bool,
+    looks: Looks,
     /// Whether the process that acts by the ledger's word is gone; only those who look ask.
     writer_is_gone: bool,
     started_at: DateTime<Utc>,
@@ -66,6 +66,17 @@ pub struct Errand {
     pub look_at: BTreeSet<NaiveDate>,
     /// Only holds and uploads are served; a run in progress is watched, and none is begun.
     pub serves_uploads: bool,
+}
+
+/// Whether passes may do something, or only see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looks {
+    /// They decide and act.
+    AndActs,
+    /// They tell what would be done: what is in the way of a start is looked at too.
+    AtEverything,
+    /// They tell what each date is, and no more is looked at.
+    AtDates,
 }
 
 /// What is kept in memory of a dataset between passes: nothing that a restart would miss.
@@ -140,7 +151,7 @@ impl Engine {
             errand,
             ledger_trouble: None,
             heard: 0,
-            looks_only: false,
+            looks: Looks::AndActs,
             writer_is_gone: false,
             started_at: now,
             config,
@@ -151,7 +162,13 @@ impl Engine {
     /// The same, for a command that only looks: its report is about the process that acts.
     #[must_use]
     pub fn looking(self) -> Self {
-        Self { looks_only: true, ..self }
+        Self { looks: Looks::AtEverything, ..self }
+    }
+
+    /// The same, for a command that only tells what each date is.
+    #[must_use]
+    pub fn looking_at_dates(self) -> Self {
+        Self { looks: Looks::AtDates, ..self }
     }
 
     /// The last report, and every later one.
@@ -285,7 +302,7 @@ impl Engine {
 
     /// One pass over one dataset.
     pub async fn pass(&mut self, name: &str) -> Pass {
-        if self.looks_only {
+        if self.looks != Looks::AndActs {
             self.writer_is_gone = matches!(self.ledger.someone_else_acts().await, Ok(None));
         }
         let before = self.active_run_of(name).cloned();
@@ -338,6 +355,10 @@ impl Engine {
         let Some(dataset) = self.settings.datasets.get(name).cloned() else {
             return self.tend_orphan(name).await;
         };
+        if self.looks != Looks::AndActs {
+            read?;
+            return self.look_only(name, &dataset).await;
+        }
         let mut watch = observe::watch(&self.world, &dataset, self.ledger.state()).await;
         if let Some(pass) = self.tend(name, Some(&dataset), &watch).await? {
             return Ok(pass);
@@ -388,6 +409,25 @@ impl Engine {
         carried_out
     }
 
+    /// The pass of a process that never acts: both looks at once, nothing tended, nothing done.
+    /// A date is looked at narrowly only by those who would start it.
+    async fn look_only(
+        &mut self,
+        name: &str,
+        dataset: &DatasetSettings,
+    ) -> Result<Pass, LedgerError> {
+        let (watch, scan) = self.look_at_once(dataset).await;
+        let mut seen = Observation { scan, watch, confirmed: None };
+        let mut plan = self.plan(dataset, &seen);
+        if self.looks == Looks::AtEverything && matches!(plan.step, Ok(Step::Survey)) {
+            seen.watch.traffic = Some(observe::survey(&self.world, dataset).await);
+            plan = self.plan(dataset, &seen);
+        }
+        let pass = self.carry_out(dataset, &plan).await?;
+        self.keep(name, seen, plan, &pass);
+        Ok(pass)
+    }
+
     fn plan(&self, dataset: &DatasetSettings, seen: &Observation) -> Plan {
         let now = self.world.now();
         plan::plan(self.ledger.state(), seen, dataset, &self.night(now), now)
@@ -399,10 +439,10 @@ impl Engine {
         seen: &mut Observation,
         date: NaiveDate,
     ) {
-        let neighbours = seen.scan.known().map(|scan| &scan.landing);
+        let last = seen.scan.known();
         let in_flight = self.settings.aws.max_in_flight;
         let look =
-            observe::confirm(&self.world, dataset, &self.memory, neighbours, date, in_flight).await;
+            observe::confirm(&self.world, dataset, &self.memory, last, date, in_flight).await;
         if let (Seen::Known(scan), Seen::Known(look)) = (&mut seen.scan, &look) {
             scan.absorb(look);
         }

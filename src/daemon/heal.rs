@@ -1,5 +1,7 @@
 //! `heal`: the same passes in the foreground, until the queue is done.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use tokio_util::sync::CancellationToken;
 
@@ -78,15 +80,9 @@ pub async fn heal(
     engine.ledger.act("heal").await?;
     let first_run = first_run_of_interest(engine);
     record_request(engine, names, asked).await?;
-    let mut rests: Vec<(String, Rest)> = Vec::new();
-    let mut interrupted = false;
-    for name in names {
-        let Some(rest) = heal_dataset(engine, name, shutdown).await? else {
-            interrupted = true;
-            break;
-        };
-        rests.push((name.clone(), rest));
-    }
+    let mut healing = Healing::of(names, engine.world.now());
+    let interrupted = !healing.go_on(engine, shutdown).await?;
+    let rests = healing.ended;
     let runs = engine.ledger.state().runs.iter().skip(first_run).cloned().collect();
     let rests = rests
         .into_iter()
@@ -123,63 +119,115 @@ async fn record_request(
     Ok(())
 }
 
-/// `None` when it was interrupted.
-async fn heal_dataset(
-    engine: &mut Engine,
-    name: &str,
-    shutdown: &CancellationToken,
-) -> Result<Option<Rest>, LedgerError> {
-    let mut blind_looks = 0;
-    let mut ledger_failures = 0;
-    let mut last_step_at = engine.world.now();
-    loop {
-        if let Err(error) = engine.ledger.beat().await {
-            tracing::warn!(error = error.in_words(), "the sign of life could not be written");
-        }
-        let turn = whose_turn(engine, name);
-        let pass = tokio::select! {
-            pass = engine.pass(&turn) => pass,
-            () = shutdown.cancelled() => return Ok(None),
-        };
-        ledger_failures = if engine.ledger_trouble.is_some() { ledger_failures + 1 } else { 0 };
-        if let Some(error) = hopeless(engine, ledger_failures) {
-            return Err(error);
-        }
-        let now = engine.world.now();
-        let mut wake_at = pass.wake_at;
-        match &pass.rest {
-            None if engine.ledger_trouble.is_some() => {}
-            None => last_step_at = now,
-            Some(Rest::Blind(causes)) if engine.ledger.state().active_run().is_none() => {
-                blind_looks += 1;
-                if blind_looks > BLIND_LOOKS_AT_MOST {
-                    return Ok(Some(Rest::Blind(causes.clone())));
-                }
-                wake_at = now + blind_wait(blind_looks);
-                engine.forget_blind_scan(name);
-            }
-            Some(rest) => {
-                blind_looks = 0;
-                if let Rest::InProgress { .. } = rest {
-                    last_step_at = now;
-                }
-                if ends_here(&pass, rest, now, last_step_at) {
-                    return Ok(Some(rest.clone()));
-                }
-            }
-        }
-        tokio::select! {
-            () = engine.world.clock.sleep(nap(wake_at, now)) => {}
-            () = shutdown.cancelled() => return Ok(None),
-        }
-    }
+/// The datasets that are being healed, in turns: whoever ran longest ago comes first.
+struct Healing {
+    /// When each one's next pass is due, and how many looks in a row were blind.
+    open: BTreeMap<String, (DateTime<Utc>, u32)>,
+    ended: Vec<(String, Rest)>,
+    last_step_at: DateTime<Utc>,
+    ledger_failures: u32,
 }
 
-/// A run in progress comes first, whoever's it is: it is the one run over all datasets.
-fn whose_turn(engine: &Engine, name: &str) -> String {
-    let active = engine.ledger.state().active_run().map(|run| run.dataset.clone());
-    let known = |dataset: &String| engine.settings.datasets.contains_key(dataset);
-    active.filter(known).unwrap_or_else(|| name.to_owned())
+impl Healing {
+    fn of(names: &[String], now: DateTime<Utc>) -> Self {
+        let open = names.iter().map(|name| (name.clone(), (now, 0))).collect();
+        Self { open, ended: Vec::new(), last_step_at: now, ledger_failures: 0 }
+    }
+
+    /// Until every one has ended; false when it was interrupted.
+    async fn go_on(
+        &mut self,
+        engine: &mut Engine,
+        shutdown: &CancellationToken,
+    ) -> Result<bool, LedgerError> {
+        while !self.open.is_empty() {
+            if let Err(error) = engine.ledger.beat().await {
+                tracing::warn!(error = error.in_words(), "the sign of life could not be written");
+            }
+            let turn = self.whose_turn(engine);
+            let pass = tokio::select! {
+                pass = engine.pass(&turn) => pass,
+                () = shutdown.cancelled() => return Ok(false),
+            };
+            let troubled = engine.ledger_trouble.is_some();
+            self.ledger_failures = if troubled { self.ledger_failures + 1 } else { 0 };
+            if let Some(error) = hopeless(engine, self.ledger_failures) {
+                return Err(error);
+            }
+            let now = engine.world.now();
+            let next = self.note(engine, &turn, &pass, now);
+            tokio::select! {
+                () = engine.world.clock.sleep(nap(next, now)) => {}
+                () = shutdown.cancelled() => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// A run in progress comes first, whoever's it is: it is the one run over all datasets.
+    fn whose_turn(&self, engine: &Engine) -> String {
+        let active = engine.ledger.state().active_run().map(|run| run.dataset.clone());
+        let known = |dataset: &String| engine.settings.datasets.contains_key(dataset);
+        let now = engine.world.now();
+        let is_due = |name: &String| self.open.get(name).is_some_and(|(at, _)| *at <= now);
+        let first_due = engine.turn_order().into_iter().find(is_due);
+        let soonest = || {
+            let soonest = self.open.iter().min_by_key(|(_, (at, _))| *at);
+            soonest.map(|(name, _)| name.clone())
+        };
+        active.filter(known).or(first_due).or_else(soonest).unwrap_or_default()
+    }
+
+    /// Notes what came of a pass; answers when the next one is due.
+    fn note(
+        &mut self,
+        engine: &mut Engine,
+        turn: &str,
+        pass: &Pass,
+        now: DateTime<Utc>,
+    ) -> DateTime<Utc> {
+        let idle = engine.ledger.state().active_run().is_none();
+        let looks = self.open.get(turn).map_or(0, |(_, looks)| *looks);
+        let (mut wake_at, mut blind_looks) = (pass.wake_at, 0);
+        let mut ends = false;
+        match &pass.rest {
+            None if engine.ledger_trouble.is_some() => {}
+            None => self.last_step_at = now,
+            Some(Rest::Blind(_)) if idle => {
+                blind_looks = looks + 1;
+                ends = blind_looks > BLIND_LOOKS_AT_MOST;
+                wake_at = now + blind_wait(blind_looks);
+                engine.forget_blind_scan(turn);
+            }
+            Some(rest) => {
+                if let Rest::InProgress { .. } = rest {
+                    self.last_step_at = now;
+                }
+                ends = ends_here(pass, rest, now, self.last_step_at);
+            }
+        }
+        match &pass.rest {
+            Some(rest) if ends => self.end(turn, rest),
+            Some(_) | None => {
+                if let Some(place) = self.open.get_mut(turn) {
+                    *place = (wake_at, blind_looks);
+                }
+            }
+        }
+        if !idle || self.open.is_empty() {
+            return wake_at;
+        }
+        self.open.values().map(|(at, _)| *at).min().unwrap_or(wake_at)
+    }
+
+    /// The run of a dataset that is not healed here ends nobody but those who wait for it.
+    fn end(&mut self, turn: &str, rest: &Rest) {
+        let ended: Vec<String> = match self.open.remove(turn) {
+            Some(_) => vec![turn.to_owned()],
+            None => std::mem::take(&mut self.open).into_keys().collect(),
+        };
+        self.ended.extend(ended.into_iter().map(|name| (name, rest.clone())));
+    }
 }
 
 /// Why the ledger will not be ours to write again soon, if so.

@@ -4,6 +4,7 @@
 //! laws that hold for it. Every other layer speaks in these words.
 
 pub mod coverage;
+pub mod date_format;
 pub mod date_status;
 pub mod dump;
 pub mod failure;
@@ -12,11 +13,12 @@ pub mod pipeline;
 pub mod run;
 pub mod trigger;
 
-pub use coverage::{Coverage, DateSet, TableCoverage, TableId};
+pub use coverage::{Coverage, DateSet, PartitionSample, TableCoverage, TableId};
+pub use date_format::{DateFormat, DateFormatError};
 pub use date_status::{DateStatus, Flag};
 pub use dump::{Dump, DumpFault};
 pub use failure::{Blindness, ErrorClass, FailureReason, Seen};
-pub use partition_date::{DateFormat, DateSpan, PartitionDate};
+pub use partition_date::{DateSpan, PartitionDate};
 pub use pipeline::{
     Export, ExportStatus, Network, NodeKind, NodeRun, Rule, RuleState, RuleTarget, Snapshot, Task,
     TaskFamily, TaskState, WorkflowNode, WorkflowRun, WorkflowStatistics, WorkflowStatus,

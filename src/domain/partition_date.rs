@@ -1,4 +1,4 @@
-//! Partition dates: calendar days, their ranges, and the formats that spell them.
+//! Partition dates: calendar days and their ranges.
 //!
 //! A partition date is a day in the council's calendar, never an instant; nothing
 //! in this module knows what day it is today.
@@ -7,7 +7,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::NaiveDate;
-use chrono::format::{Fixed, Item, Numeric, StrftimeItems};
 
 /// The calendar day that a dump and its partitions belong to.
 pub type PartitionDate = NaiveDate;
@@ -96,109 +95,6 @@ pub enum DateSpanError {
     },
 }
 
-/// A text with one date in it, in `strftime` letters: a dump's name, a partition's
-/// value, a snapshot's id. It names a whole day and nothing finer.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DateFormat(String);
-
-impl DateFormat {
-    /// Checks that the pattern names a day completely (year, month and day) and nothing finer.
-    ///
-    /// # Errors
-    /// The pattern has an unknown letter, a time of day, or does not name a whole day.
-    pub fn new(pattern: &str) -> Result<Self, DateFormatError> {
-        for item in StrftimeItems::new(pattern) {
-            match item {
-                Item::Error => return Err(DateFormatError::Unknown(pattern.to_owned())),
-                Item::Numeric(kind, _) if !is_day_part(&kind) => {
-                    return Err(DateFormatError::NotADay(pattern.to_owned()));
-                }
-                Item::Fixed(kind) if !is_day_name(&kind) => {
-                    return Err(DateFormatError::NotADay(pattern.to_owned()));
-                }
-                Item::Literal(_)
-                | Item::Space(_)
-                | Item::OwnedLiteral(_)
-                | Item::OwnedSpace(_)
-                | Item::Numeric(..)
-                | Item::Fixed(_) => {}
-            }
-        }
-        let format = Self(pattern.to_owned());
-        let probes = [(2021, 6, 4), (2022, 6, 4), (2021, 7, 4), (2021, 6, 5), (1999, 12, 31)];
-        let names_every_day = probes
-            .iter()
-            .filter_map(|&(year, month, day)| NaiveDate::from_ymd_opt(year, month, day))
-            .all(|date| format.parse(&format.render(date)) == Some(date));
-        if names_every_day {
-            Ok(format)
-        } else {
-            Err(DateFormatError::Incomplete(pattern.to_owned()))
-        }
-    }
-
-    /// The pattern as it was written.
-    #[must_use]
-    pub fn pattern(&self) -> &str {
-        &self.0
-    }
-
-    /// The text for one date.
-    #[must_use]
-    pub fn render(&self, date: NaiveDate) -> String {
-        date.format(&self.0).to_string()
-    }
-
-    /// The date that a text spells, when it is exactly what [`Self::render`] would write for it.
-    #[must_use]
-    pub fn parse(&self, text: &str) -> Option<NaiveDate> {
-        let date = NaiveDate::parse_from_str(text, &self.0).ok()?;
-        (self.render(date) == text).then_some(date)
-    }
-}
-
-fn is_day_part(kind: &Numeric) -> bool {
-    matches!(
-        kind,
-        Numeric::Year
-            | Numeric::YearDiv100
-            | Numeric::YearMod100
-            | Numeric::Month
-            | Numeric::Day
-            | Numeric::Ordinal
-    )
-}
-
-fn is_day_name(kind: &Fixed) -> bool {
-    matches!(kind, Fixed::ShortMonthName | Fixed::LongMonthName)
-}
-
-impl fmt::Debug for DateFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DateFormat({})", self.0)
-    }
-}
-
-impl fmt::Display for DateFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Why a pattern is no date format.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DateFormatError {
-    /// A letter that strftime does not know.
-    #[error("`{0}` has a `%` letter that is not a strftime date letter")]
-    Unknown(String),
-    /// The pattern has hours or another unit finer or stranger than a day.
-    #[error("`{0}` names something else than a day; only year, month and day letters are allowed")]
-    NotADay(String),
-    /// The pattern leaves out the year, the month or the day.
-    #[error("`{0}` does not name a whole day; it needs a year, a month and a day, e.g. %Y%m%d")]
-    Incomplete(String),
-}
-
 /// Folds sorted dates into ranges, where `follows(a, b)` says that `b` comes right after `a`.
 #[must_use]
 pub fn fold_ranges(
@@ -223,27 +119,6 @@ mod tests {
 
     fn date(text: &str) -> NaiveDate {
         text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_format_reads_only_what_it_writes() {
-        let short = DateFormat::new("liberator_dump_%y%m%d.zip").unwrap();
-        let long = DateFormat::new("liberator_dump_%Y%m%d.zip").unwrap();
-        assert_eq!(short.parse("liberator_dump_210604.zip"), Some(date("2021-06-04")));
-        assert_eq!(short.parse("liberator_dump_20210604.zip"), None);
-        assert_eq!(long.parse("liberator_dump_20210604.zip"), Some(date("2021-06-04")));
-        assert_eq!(long.parse("liberator_dump_210604.zip"), None);
-        assert_eq!(short.parse("liberator_dump_21064.zip"), None);
-        assert_eq!(long.parse("liberator_dump_20210604.zip.part"), None);
-    }
-
-    #[test]
-    fn a_format_names_a_whole_day_and_nothing_finer() {
-        assert!(matches!(DateFormat::new("%Y%m%d%H"), Err(DateFormatError::NotADay(_))));
-        assert!(matches!(DateFormat::new("%Y%m"), Err(DateFormatError::Incomplete(_))));
-        assert!(matches!(DateFormat::new("dump.zip"), Err(DateFormatError::Incomplete(_))));
-        assert!(matches!(DateFormat::new("%Y%m%d%Q"), Err(DateFormatError::Unknown(_))));
-        assert!(DateFormat::new("sql-to-parquet-%Y-%m-%d-backdated").is_ok());
     }
 
     #[test]

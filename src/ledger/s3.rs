@@ -70,7 +70,7 @@ impl S3Store {
             bucket: self.bucket.clone(),
             prefix: prefix.clone(),
             start_after: after.map(|seq| format!("{prefix}{}", file_name(seq))),
-            at_most: None,
+            ..Listing::default()
         };
         let mut numbers = Vec::new();
         let mut page = |objects: Vec<crate::platform::ObjectInfo>| {

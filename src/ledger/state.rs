@@ -315,10 +315,11 @@ impl Run {
 }
 
 impl State {
-    /// The run in progress: there is at most one, over all datasets.
+    /// The run in progress: there is at most one, over all datasets, and none begins beside it,
+    /// so it is the last.
     #[must_use]
     pub fn active_run(&self) -> Option<&Run> {
-        self.runs.iter().rev().find(|run| run.is_active())
+        self.runs.last().filter(|run| run.is_active())
     }
 
     /// The runs of a date, oldest first.
@@ -329,7 +330,11 @@ impl State {
     /// What is remembered of a dataset; empty when nothing is.
     #[must_use]
     pub fn dataset(&self, name: &str) -> DatasetView<'_> {
-        DatasetView { state: self.datasets.get(name), name: name.to_owned(), whole: self }
+        let mut runs: BTreeMap<NaiveDate, Vec<&Run>> = BTreeMap::new();
+        for run in self.runs.iter().filter(|run| run.dataset == name) {
+            runs.entry(run.date).or_default().push(run);
+        }
+        DatasetView { state: self.datasets.get(name), runs }
     }
 
     /// The open hold of a dataset.
@@ -513,7 +518,7 @@ impl State {
         }
         let at = entry.at;
         let misfit = |what: &'static str| ReplayError::Misfit { seq: entry.seq, what };
-        let Some(run) = self.runs.iter_mut().rev().find(|run| run.is_active()) else {
+        let Some(run) = self.runs.last_mut().filter(|run| run.is_active()) else {
             return Err(misfit("no run is in progress"));
         };
         if event.run() != Some(run.id.as_str()) {
@@ -753,8 +758,8 @@ impl Run {
 #[derive(Clone, Debug)]
 pub struct DatasetView<'a> {
     state: Option<&'a DatasetState>,
-    name: String,
-    whole: &'a State,
+    /// Its runs by date, oldest first: ten years of them are asked for date by date.
+    runs: BTreeMap<NaiveDate, Vec<&'a Run>>,
 }
 
 impl<'a> DatasetView<'a> {
@@ -765,9 +770,11 @@ impl<'a> DatasetView<'a> {
     }
 
     /// The runs of a date, oldest first.
-    pub fn runs_of(&self, date: NaiveDate) -> impl Iterator<Item = &'a Run> {
-        let name = self.name.clone();
-        self.whole.runs.iter().filter(move |run| run.dataset == name && run.date == date)
+    pub fn runs_of(
+        &self,
+        date: NaiveDate,
+    ) -> impl DoubleEndedIterator<Item = &'a Run> + ExactSizeIterator {
+        self.runs.get(&date).map_or(&[][..], Vec::as_slice).iter().copied()
     }
 
     /// The failed runs of a date that still count: those since it was last forgiven.

@@ -5,23 +5,24 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 
 use super::zip_tail::ZipMemory;
-use super::{Confirmation, LandingView, blind, landing, raw_zone};
+use super::{Confirmation, Scan, blind, landing, raw_zone};
 use crate::config::DatasetSettings;
 use crate::domain::{Blindness, Export, Seen};
 use crate::platform::{Listing, World};
 
 /// Looks at one date: every table's partition and objects, its dump, its export.
 ///
-/// `neighbours` is the landing view of the last scan, against which the dump is judged.
+/// `last` is the last scan: its dumps are what this one is judged against, and its partitions
+/// tell how the tables spell dates.
 pub async fn confirm(
     world: &World,
     dataset: &DatasetSettings,
     memory: &ZipMemory,
-    neighbours: Option<&LandingView>,
+    last: Option<&Scan>,
     date: NaiveDate,
     in_flight: usize,
 ) -> Seen<Confirmation> {
-    match look(world, dataset, memory, neighbours, date, in_flight).await {
+    match look(world, dataset, memory, last, date, in_flight).await {
         Ok(confirmation) => Seen::Known(confirmation),
         Err(causes) => Seen::Blind(causes),
     }
@@ -31,7 +32,7 @@ async fn look(
     world: &World,
     dataset: &DatasetSettings,
     memory: &ZipMemory,
-    neighbours: Option<&LandingView>,
+    last: Option<&Scan>,
     date: NaiveDate,
     in_flight: usize,
 ) -> Result<Confirmation, Vec<Blindness>> {
@@ -39,7 +40,7 @@ async fn look(
     let platform = world.platform.as_ref();
     let prefix = landing::common_name_prefix(&dataset.landing.keys, date);
     let (tables, now_there, export) = futures_util::join!(
-        raw_zone::date_tables(platform, dataset, date, in_flight),
+        raw_zone::date_tables(platform, dataset, last.map(|scan| &scan.coverage), date, in_flight),
         landing::list_dumps(platform, dataset, &prefix),
         export_of(world, dataset, date),
     );
@@ -47,7 +48,7 @@ async fn look(
     let now_there = now_there.map_err(|cause| vec![cause])?;
     let export = export.map_err(|cause| vec![cause])?;
     let dumps = now_there.dumps.get(&date).cloned().unwrap_or_default();
-    let mut view = neighbours.cloned().unwrap_or(now_there);
+    let mut view = last.map_or(now_there, |scan| scan.landing.clone());
     view.dumps.insert(date, dumps.clone());
     let dump_fault = if dumps.is_empty() {
         None

@@ -14,10 +14,12 @@ use crate::platform::World;
 
 /// Exports are looked up for so many dates without data at most, newest first.
 const EXPORT_LOOKUPS_AT_MOST: usize = 200;
-/// Fewer than this part of the last scan's tables or partitions is a collapse, not a loss:
-/// somebody hides the catalog from us (a policy, Lake Formation), or a page was lost.
-const COLLAPSE_DIVISOR: u64 = 2;
-/// Too few partitions to speak of a collapse.
+/// Fewer than so many percent of the last scan's tables or partitions are a collapse, not a
+/// loss: somebody hides the catalog from us (a policy, Lake Formation), or a page was lost.
+const COLLAPSE_BELOW_PERCENT: u64 = 75;
+/// One table may be dropped; of a few, that is many percent.
+const COLLAPSE_FROM_TABLES_GONE: u64 = 2;
+/// The partitions of one date may be purged by a person; of a short history, that is a lot.
 const COLLAPSE_FROM_PARTITIONS: u64 = 20;
 
 /// What a scan covers, besides the settings.
@@ -59,7 +61,7 @@ async fn look(
     let platform = world.platform.as_ref();
     let (dumps, coverage) = futures_util::join!(
         landing::list_dumps(platform, dataset, ""),
-        raw_zone::coverage(platform, dataset, &dates, scope.in_flight),
+        raw_zone::coverage(platform, dataset, dates, scope.in_flight),
     );
     let (mut landing, coverage) = both(dumps, coverage)?;
     if let Some(cause) = collapse(&coverage, scope.last.as_ref()) {
@@ -118,10 +120,15 @@ fn collapse(coverage: &Coverage, last: Option<&ScanRecord>) -> Option<Blindness>
     let last = last?;
     let tables = coverage.tables.len() as u64;
     let partitions = count_partitions(coverage);
-    let fewer = |now: u64, before: u64| now < before.div_ceil(COLLAPSE_DIVISOR);
-    let why = if fewer(tables, u64::from(last.tables)) {
+    let fewer = |now: u64, before: u64| now * 100 < before * COLLAPSE_BELOW_PERCENT;
+    let tables_before = u64::from(last.tables);
+    let tables_gone = tables_before.saturating_sub(tables);
+    let all_gone = partitions == 0 && last.partitions > 0;
+    let why = if fewer(tables, tables_before) && tables_gone >= COLLAPSE_FROM_TABLES_GONE {
         format!("{tables} tables match, the last scan saw {}", last.tables)
-    } else if last.partitions >= COLLAPSE_FROM_PARTITIONS && fewer(partitions, last.partitions) {
+    } else if all_gone
+        || (last.partitions >= COLLAPSE_FROM_PARTITIONS && fewer(partitions, last.partitions))
+    {
         format!("{partitions} partitions are visible, the last scan saw {}", last.partitions)
     } else {
         return None;

@@ -1,11 +1,9 @@
 //! Which tables are expected to have a date, and which have it.
 //!
-//! The rule, stated once: a table is expected from its own first partition on. It is
-//! expected no more after its last one when it has lacked [`RETIRED_AFTER_DATES`] dates in
-//! a row that other tables have. `optional` tables are never expected. When no table has
-//! begun by a date, every table is expected, so that an empty raw zone is never whole.
-
-use std::collections::BTreeSet;
+//! The rule, stated once: a table is expected from its own first partition on, wherever that
+//! lies. It is expected no more after its last one when it has lacked [`RETIRED_AFTER_DATES`]
+//! dates in a row that other tables have. `optional` tables are never expected. When no table
+//! has begun by a date, every table is expected, so that an empty raw zone is never whole.
 
 use chrono::NaiveDate;
 
@@ -15,21 +13,28 @@ use crate::domain::{Coverage, DateSet, TableCoverage, TableId};
 /// been retired: a fortnight outlasts any outage of a single table that was ever healed late.
 pub const RETIRED_AFTER_DATES: usize = 14;
 
-/// When each table is expected.
+/// When each table is expected, and the dates that every expected table has.
 #[derive(Clone, Debug)]
 pub(super) struct Expectations {
-    lives: Vec<Life>,
+    /// `None` for a table that never had any date, or is optional.
+    lives: Vec<Option<Life>>,
+    /// The days on which tables begin, and those after which they are retired, sorted.
+    beginnings: Vec<NaiveDate>,
+    endings: Vec<NaiveDate>,
+    /// Dates that all tables expected on them have: most dates of most feeds, so they are told
+    /// for sixty-four days and a table at once.
+    whole: DateSet,
+    /// Dates of which some table has objects from two writes.
+    written_twice: DateSet,
 }
 
 /// From when to when a table is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Life {
-    /// `None` when it had begun before the dates that were looked at.
-    from: Option<NaiveDate>,
+    /// Its own first partition.
+    from: NaiveDate,
     /// `None` while it lives.
     to: Option<NaiveDate>,
-    /// It never had any date, or it is optional.
-    never: bool,
 }
 
 /// What the tables say about one date.
@@ -41,9 +46,9 @@ pub(super) struct DateCoverage {
     pub expected: u32,
     /// Expected tables that do not have it.
     pub missing: Vec<TableId>,
-    /// Tables, expected or not, that have it in the catalog.
+    /// Tables, expected or not, that have it in the catalog; of a whole date the expected ones.
     pub catalogued: u32,
-    /// Tables, expected or not, that have objects for it.
+    /// Tables, expected or not, that have objects for it; of a whole date the expected ones.
     pub stored: u32,
     /// Expected tables that are catalogued without objects.
     pub empty: Vec<TableId>,
@@ -58,17 +63,39 @@ impl Expectations {
     #[must_use]
     pub(super) fn of(coverage: &Coverage) -> Self {
         let seen = all_dates(coverage);
-        Self { lives: coverage.tables.iter().map(|table| life(table, &seen)).collect() }
+        let lives: Vec<_> = coverage.tables.iter().map(|table| life(table, &seen)).collect();
+        let mut beginnings: Vec<_> = lives.iter().flatten().map(|life| life.from).collect();
+        let mut endings: Vec<_> = lives.iter().flatten().filter_map(|life| life.to).collect();
+        beginnings.sort_unstable();
+        endings.sort_unstable();
+        let whole = whole_dates(coverage, &lives, &seen);
+        let twice = coverage.tables.iter().flat_map(|table| table.written_twice.iter());
+        Self { written_twice: twice.collect(), lives, beginnings, endings, whole }
     }
 
     /// What the tables say about a date.
     #[must_use]
     pub(super) fn on(&self, coverage: &Coverage, date: NaiveDate) -> DateCoverage {
-        let mut found = DateCoverage::default();
+        let written_twice = self.written_twice.contains(date);
+        if self.whole.contains(date) {
+            let (present, expected) = (self.alive_on(date), self.alive_on(date));
+            let (catalogued, stored) = (present, present);
+            let whole =
+                DateCoverage { present, expected, catalogued, stored, ..Default::default() };
+            return DateCoverage { written_twice, ..whole };
+        }
+        let mut found = DateCoverage { written_twice, ..DateCoverage::default() };
         for (table, expected) in self.expects(coverage, date) {
             found.note(table, date, expected);
         }
         found
+    }
+
+    /// How many tables are expected on the date, once any has begun.
+    fn alive_on(&self, date: NaiveDate) -> u32 {
+        let begun = self.beginnings.partition_point(|from| *from <= date);
+        let ended = self.endings.partition_point(|to| *to < date);
+        u32::try_from(begun - ended).unwrap_or(u32::MAX)
     }
 
     /// Every table, and whether it is expected on the date.
@@ -77,18 +104,36 @@ impl Expectations {
         coverage: &'a Coverage,
         date: NaiveDate,
     ) -> impl Iterator<Item = (&'a TableCoverage, bool)> {
-        let nobody_yet = !self.lives.iter().any(|life| life.includes(date));
+        let nobody_yet = self.alive_on(date) == 0;
         coverage.tables.iter().zip(&self.lives).map(move |(table, life)| {
-            (table, life.includes(date) || (nobody_yet && !table.optional))
+            let is_alive = life.is_some_and(|life| life.includes(date));
+            (table, is_alive || (nobody_yet && !table.optional))
         })
     }
 }
 
+/// The dates that some table is expected on, and that each table expected on them has.
+fn whole_dates(coverage: &Coverage, lives: &[Option<Life>], seen: &[NaiveDate]) -> DateSet {
+    let (Some(first), Some(last)) = (seen.first(), seen.last()) else { return DateSet::default() };
+    let lives =
+        coverage.tables.iter().zip(lives).filter_map(|(table, life)| Some((table, (*life)?)));
+    let mut whole = DateSet::default();
+    let mut lacking = DateSet::default();
+    for (table, life) in lives {
+        let lives_in = (life.from.max(*first), life.to.unwrap_or(*last).min(*last));
+        whole.insert_span(lives_in);
+        lacking.insert_span_without(lives_in, &table.catalogued);
+        if let Some(stored) = &table.stored {
+            lacking.insert_span_without(lives_in, stored);
+        }
+    }
+    whole.remove_all(&lacking);
+    whole
+}
+
 impl Life {
     fn includes(self, date: NaiveDate) -> bool {
-        !self.never
-            && self.from.is_none_or(|from| from <= date)
-            && self.to.is_none_or(|to| date <= to)
+        self.from <= date && self.to.is_none_or(|to| date <= to)
     }
 }
 
@@ -98,7 +143,6 @@ impl DateCoverage {
         let stored = table.stored.as_ref().map(|stored| stored.contains(date));
         self.catalogued += u32::from(catalogued);
         self.stored += u32::from(stored.unwrap_or(catalogued));
-        self.written_twice |= table.written_twice.contains(date);
         if !expected {
             return;
         }
@@ -138,29 +182,71 @@ pub fn expected_tables(coverage: &Coverage, date: NaiveDate) -> Vec<TableId> {
 }
 
 fn all_dates(coverage: &Coverage) -> Vec<NaiveDate> {
-    let mut dates = BTreeSet::new();
+    let mut dates = DateSet::default();
     for table in coverage.tables.iter().filter(|table| !table.optional) {
-        dates.extend(table.catalogued.iter());
+        dates.add_all(&table.catalogued);
     }
-    dates.into_iter().collect()
+    dates.iter().collect()
 }
 
-fn life(table: &TableCoverage, seen: &[NaiveDate]) -> Life {
-    let (Some(first), Some(last)) = (first_date(table), last_date(table)) else {
-        return Life { from: None, to: None, never: true };
-    };
-    let lacking = seen.iter().filter(|date| **date > last).count();
-    Life {
-        from: (!table.began_before).then_some(first),
-        to: (lacking >= RETIRED_AFTER_DATES).then_some(last),
-        never: table.optional,
+fn life(table: &TableCoverage, seen: &[NaiveDate]) -> Option<Life> {
+    let stored = table.stored.as_ref();
+    let from = table.begins.or_else(|| stored.and_then(DateSet::first))?;
+    let last = table.catalogued.last().or_else(|| stored.and_then(DateSet::last)).unwrap_or(from);
+    let lacking = seen.len() - seen.partition_point(|date| *date <= last);
+    let to = (lacking >= RETIRED_AFTER_DATES).then_some(last);
+    (!table.optional).then_some(Life { from, to })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn day(number: u64) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 1, 1).unwrap() + chrono::Days::new(number)
     }
-}
 
-fn first_date(table: &TableCoverage) -> Option<NaiveDate> {
-    table.catalogued.first().or_else(|| table.stored.as_ref().and_then(DateSet::first))
-}
+    fn table(
+        number: usize,
+        lacks: &BTreeSet<u64>,
+        unstored: &BTreeSet<u64>,
+        from: u64,
+    ) -> TableCoverage {
+        let catalogued: DateSet = (from..90).filter(|day| !lacks.contains(day)).map(day).collect();
+        let stored = catalogued.iter().filter(|date| !unstored.iter().any(|n| day(*n) == *date));
+        TableCoverage {
+            id: TableId { database: "raw".to_owned(), table: number.to_string() },
+            source: "raw".to_owned(),
+            optional: number == 3,
+            begins: catalogued.first(),
+            sample: None,
+            stored: Some(stored.collect()),
+            catalogued,
+            written_twice: DateSet::default(),
+        }
+    }
 
-fn last_date(table: &TableCoverage) -> Option<NaiveDate> {
-    table.catalogued.last().or_else(|| table.stored.as_ref().and_then(DateSet::last))
+    proptest! {
+        #[test]
+        fn the_quick_answer_for_whole_dates_is_the_slow_one(
+            lacks in proptest::collection::vec(proptest::collection::btree_set(0_u64..90, 0..8), 4),
+            unstored in proptest::collection::btree_set(0_u64..90, 0..4),
+            from in proptest::collection::vec(0_u64..60, 4),
+        ) {
+            let tables = (0..4).map(|n| table(n, &lacks[n], &unstored, from[n]));
+            let coverage = Coverage { tables: tables.collect(), ..Coverage::default() };
+            let quick = Expectations::of(&coverage);
+            let slow = Expectations { whole: DateSet::default(), ..quick.clone() };
+            for date in (0..95).map(day) {
+                let (quick, slow) = (quick.on(&coverage, date), slow.on(&coverage, date));
+                prop_assert_eq!(quick.is_whole(), slow.is_whole(), "{}", date);
+                prop_assert_eq!((quick.present, quick.expected), (slow.present, slow.expected));
+                prop_assert_eq!(quick.missing, slow.missing);
+            }
+        }
+    }
 }

@@ -103,7 +103,8 @@ pub struct ObjectInfo {
     pub etag: String,
     /// When it was last written.
     pub last_modified: DateTime<Utc>,
-    /// The class as S3 writes it, e.g. `STANDARD`, `GLACIER`.
+    /// The class as S3 writes it, e.g. `STANDARD`, `GLACIER`; `None` for an object out of an
+    /// archive that was restored, and can be read for now.
     pub storage_class: Option<String>,
 }
 
@@ -116,8 +117,18 @@ pub struct Listing {
     pub prefix: String,
     /// Only keys after this one, exclusive.
     pub start_after: Option<String>,
+    /// Keys from this one on are not needed: pages that have only such ones are not asked for.
+    pub end_before: Option<String>,
     /// Stop once this many objects have come; `None` for all of them.
     pub at_most: Option<usize>,
+}
+
+impl Listing {
+    /// Whether the last object of a page says that no later page is needed.
+    #[must_use]
+    pub fn is_past_end(&self, last: Option<&ObjectInfo>) -> bool {
+        self.end_before.as_ref().zip(last).is_some_and(|(end, last)| last.key >= *end)
+    }
 }
 
 /// What became of a create-if-absent.
@@ -292,14 +303,32 @@ pub trait Platform: Send + Sync {
     /// What is under a key, and the mark of the upload that wrote it; `None` when it is absent.
     async fn marked_object(&self, bucket: &str, key: &str) -> Answer<Option<MarkedObject>>;
 
+    /// Every table of a database, page by page. A lost page is an error, never a short list.
+    async fn table_pages(
+        &self,
+        database: &str,
+        page: &mut (dyn FnMut(Vec<CatalogTable>) + Send),
+    ) -> Answer<()>;
     /// Every table of a database.
-    async fn tables(&self, database: &str) -> Answer<Vec<CatalogTable>>;
+    async fn tables(&self, database: &str) -> Answer<Vec<CatalogTable>> {
+        let mut tables = Vec::new();
+        self.table_pages(database, &mut |page| tables.extend(page)).await?;
+        Ok(tables)
+    }
     /// Partitions of a table, page by page, without column schemas.
     async fn partitions(
         &self,
         query: &PartitionQuery,
         page: &mut (dyn FnMut(Vec<Partition>) + Send),
     ) -> Answer<()>;
+    /// Those of a table's partitions that have one of these lists of values; absent ones simply
+    /// do not come back.
+    async fn partitions_at(
+        &self,
+        database: &str,
+        table: &str,
+        values: &[Vec<String>],
+    ) -> Answer<Vec<Partition>>;
 
     /// Tasks of a family that are not over, whoever started them, with the value of `date_variable`.
     async fn family_tasks(&self, family: &TaskFamily) -> Answer<Vec<Task>>;

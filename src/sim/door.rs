@@ -123,9 +123,11 @@ impl Platform for SimPlatform {
             })?;
             wanted -= objects.len();
             let is_last = objects.len() < KEYS_PER_PAGE || wanted == 0;
+            let objects: Vec<_> = objects.iter().map(object_info).collect();
             after = objects.last().map(|object| object.key.clone());
-            page(objects.iter().map(object_info).collect());
-            if is_last {
+            let is_past_end = listing.is_past_end(objects.last());
+            page(objects);
+            if is_last || is_past_end {
                 return Ok(());
             }
         }
@@ -221,17 +223,40 @@ impl Platform for SimPlatform {
         })
     }
 
-    async fn tables(&self, database: &str) -> Answer<Vec<CatalogTable>> {
+    async fn table_pages(
+        &self,
+        database: &str,
+        page: &mut (dyn FnMut(Vec<CatalogTable>) + Send),
+    ) -> Answer<()> {
         let tables = self.ask("glue:GetTables", database, |world| world.tables(database))?;
-        for _ in 1..tables.len().div_ceil(TABLES_PER_PAGE) {
-            self.ask("glue:GetTables", database, |_| Ok(()))?;
-        }
         let in_our_words = |table: super::TableRecord| CatalogTable {
             name: table.name,
             partition_keys: table.partition_keys,
             location: table.location,
         };
-        Ok(tables.into_iter().map(in_our_words).collect())
+        let tables: Vec<_> = tables.into_iter().map(in_our_words).collect();
+        for (number, chunk) in tables.chunks(TABLES_PER_PAGE).enumerate() {
+            if number > 0 {
+                self.ask("glue:GetTables", database, |_| Ok(()))?;
+            }
+            page(chunk.to_vec());
+        }
+        Ok(())
+    }
+
+    async fn partitions_at(
+        &self,
+        database: &str,
+        table: &str,
+        values: &[Vec<String>],
+    ) -> Answer<Vec<Partition>> {
+        let target = format!("{database}.{table}");
+        let rows = self.ask("glue:BatchGetPartition", &target, |world| {
+            world.batch_partitions(database, table, values)
+        })?;
+        let in_our_words =
+            |row: super::PartitionRecord| Partition { values: row.values, location: row.location };
+        Ok(rows.into_iter().map(in_our_words).collect())
     }
 
     async fn partitions(

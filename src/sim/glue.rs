@@ -114,6 +114,13 @@ impl World {
         }
     }
 
+    /// Puts a table into the catalog, as a person would.
+    pub fn add_table(&mut self, table: TableRecord) {
+        let tables = self.catalog.databases.entry(table.database.clone()).or_default();
+        let entry = CatalogEntry { table, partitions: BTreeMap::new() };
+        tables.insert(entry.table.name.clone(), entry);
+    }
+
     /// Takes a table out of the catalog, as a lost permission would.
     pub fn drop_table(&mut self, database: &str, table: &str) {
         if let Some(tables) = self.catalog.databases.get_mut(database) {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use gapmend::config::{self, DatasetSettings, Environment, Settings};
+use gapmend::config::{self, DatasetSettings, Environment, Mode, Settings};
 use gapmend::daemon::{Engine, Errand, Healed, NoRecorder, heal};
 use gapmend::domain::DateStatus;
 use gapmend::ledger::memory::Fault;
 use gapmend::ledger::store::{Operation, Trouble};
 use gapmend::ledger::{Asked, Ledger, MemoryStore};
-use gapmend::plan::Census;
+use gapmend::plan::{Census, DateVerdict};
 use gapmend::platform::{Clock, World};
 use gapmend::sim::{Sim, SimClock, SimPlatform, WorldBuilder};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,16 @@ pub fn world() -> WorldBuilder {
     WorldBuilder::at(noon())
 }
 
+/// The keys of the date's objects in one table.
+pub fn keys_of(world: &gapmend::sim::World, table: &str, day: &str) -> Vec<String> {
+    let folder = date(day).format("import_date=%Y%m%d/").to_string();
+    let bucket = &world.names.raw_bucket;
+    let objects = world.list_objects(bucket, "", None, usize::MAX).unwrap();
+    let keys = objects.into_iter().map(|object| object.key);
+    let of_table = table.trim_start_matches("liberator_");
+    keys.filter(|key| key.contains(&folder) && key.contains(of_table)).collect()
+}
+
 impl Bed {
     /// The bed over a world, in mode auto, with more TOML at the end.
     pub fn new(world: WorldBuilder, more: &str) -> Self {
@@ -63,6 +73,11 @@ impl Bed {
         change(Arc::make_mut(dataset));
         bed.settings = Arc::new(settings);
         bed
+    }
+
+    /// The bed in mode observe.
+    pub fn observing(world: WorldBuilder) -> Self {
+        Self::with_dataset(world, "", |dataset| dataset.mode = Mode::Observe)
     }
 
     /// The same world, whose ledger is lost.
@@ -152,6 +167,29 @@ impl Bed {
         let report = engine.reports().borrow().clone();
         let census = report.datasets["liberator"].census.clone();
         (*census.unwrap_or_else(|| panic!("{}", pass.detail))).clone()
+    }
+
+    /// What a fresh process says of one date.
+    pub async fn verdict(&self, day: &str) -> DateVerdict {
+        self.census().await.verdict(date(day)).unwrap().clone()
+    }
+
+    /// The date's objects and partition in one table are gone, as after a purge.
+    pub fn purge(&self, table: &str, day: &str) {
+        let mut world = self.sim.lock();
+        let zones = world.names.raw.clone();
+        let zone = zones.iter().find(|zone| zone.tables.iter().any(|name| name == table)).unwrap();
+        world.unregister(&zone.database, table, date(day));
+        for key in keys_of(&world, table, day) {
+            let bucket = world.names.raw_bucket.clone();
+            world.delete_object(&bucket, &key).unwrap();
+        }
+    }
+
+    /// How often an operation was asked for.
+    pub fn calls_of(&self, operation: &str) -> usize {
+        let world = self.sim.lock();
+        world.calls().iter().filter(|call| call.operation == operation).count()
     }
 
     pub async fn status(&self, day: &str) -> DateStatus {

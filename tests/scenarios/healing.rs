@@ -1,7 +1,7 @@
 //! Finding the missing dates and healing them, one at a time.
 
 use gapmend::daemon::Errand;
-use gapmend::domain::{DateStatus, RunOutcome};
+use gapmend::domain::{DateStatus, RunOutcome, Stage};
 use gapmend::plan::Rest;
 use gapmend::sim::{Profile, Times};
 
@@ -48,6 +48,40 @@ async fn a_date_that_fails_once_is_tried_again_after_its_back_off() {
     assert!(healed.is_whole());
     bed.assert_one_copy("2026-06-15");
     bed.assert_quiet_and_sound().await;
+}
+
+#[tokio::test]
+async fn between_the_end_of_a_stage_and_the_next_step_lies_one_poll_at_most() {
+    let bed = Bed::new(world().gap(date("2026-06-15")).gap(date("2026-06-12")), "");
+    let healed = bed.heal().await;
+    assert!(healed.is_whole(), "{healed:#?}");
+    let settings = &bed.settings.datasets["liberator"];
+    let of_load = settings.load.poll;
+    let of_export = settings.export.as_ref().unwrap().poll;
+    let of_publish = settings.publish.as_ref().unwrap().poll;
+    for run in &healed.runs {
+        let noticed = |stage| run.stages.iter().find(|s| s.stage == stage).unwrap().ended_at;
+        let world = bed.sim.lock();
+        let arn = run.load.as_ref().unwrap().task_arn.clone().unwrap();
+        let stopped = world.tasks().iter().find(|task| task.arn == arn).unwrap().stopped_at;
+        let id = world.names.backdated_id(run.date);
+        let exported = world.export_tasks(Some(&id), None).unwrap()[0].ended_at;
+        let id = run.workflow_run.clone().unwrap();
+        let name = world.names.backdated_workflow.clone();
+        let published = world.workflow_run(&name, &id).unwrap().completed_at;
+        drop(world);
+        for (what, happened, noticed, poll) in [
+            ("load", stopped, noticed(Stage::Load), of_load),
+            ("export", exported, noticed(Stage::Export), of_export),
+            ("publish", published, noticed(Stage::Publish), of_publish),
+            ("verify", Some(noticed(Stage::Publish)), run.end.as_ref().unwrap().at, of_load),
+        ] {
+            let late = (noticed - happened.unwrap()).to_std().unwrap();
+            assert!(late <= poll, "{}: {what} was noticed after {late:?}", run.id);
+        }
+    }
+    let between = healed.runs[1].started_at - healed.runs[0].end.as_ref().unwrap().at;
+    assert!(between.to_std().unwrap() <= of_load, "the next run began after {between}");
 }
 
 #[tokio::test]

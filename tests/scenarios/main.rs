@@ -8,6 +8,8 @@
 )]
 
 mod bed;
+mod datasets;
+mod detecting;
 mod healing;
 mod telling;
 mod trigger;

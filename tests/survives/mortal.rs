@@ -317,9 +317,22 @@ impl Platform for MortalPlatform {
         self.fate.call("read s3:marked_object").await;
         self.inner.marked_object(bucket, key).await
     }
-    async fn tables(&self, database: &str) -> Answer<Vec<CatalogTable>> {
+    async fn table_pages(
+        &self,
+        database: &str,
+        page: &mut (dyn FnMut(Vec<CatalogTable>) + Send),
+    ) -> Answer<()> {
         self.fate.call("read glue:tables").await;
-        self.inner.tables(database).await
+        self.inner.table_pages(database, page).await
+    }
+    async fn partitions_at(
+        &self,
+        database: &str,
+        table: &str,
+        values: &[Vec<String>],
+    ) -> Answer<Vec<Partition>> {
+        self.fate.call("read glue:partitions_at").await;
+        self.inner.partitions_at(database, table, values).await
     }
     async fn partitions(
         &self,

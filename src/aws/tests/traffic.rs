@@ -68,6 +68,64 @@ async fn no_more_partitions_are_asked_for_than_wanted() {
 }
 
 #[tokio::test]
+async fn keys_that_a_batch_left_out_are_asked_for_again_but_not_for_ever() {
+    let values = [vec!["1".to_owned()], vec!["2".to_owned()]];
+    let left = r#"{"Partitions":[{"Values":["1"]}],"UnprocessedKeys":[{"Values":["2"]}]}"#;
+    let bench = Bench::with([Reply::ok(left), Reply::ok(r#"{"Partitions":[]}"#)]).await;
+    let found = bench.aws.partitions_at("raw", "a", &values).await.unwrap();
+    assert_eq!(found.len(), 1);
+    let asked = bench.server.requests()[1].json();
+    assert_eq!(asked["PartitionsToGet"], json!([{"Values": ["2"]}]));
+    let bench = Bench::with(std::iter::repeat_n(Reply::ok(left), 8)).await;
+    let error = bench.aws.partitions_at("raw", "a", &values).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Server);
+}
+
+#[tokio::test]
+async fn pages_after_the_end_that_was_named_are_not_asked_for() {
+    let page = "<ListBucketResult><IsTruncated>true</IsTruncated>\
+         <NextContinuationToken>t</NextContinuationToken><Contents><Key>b/2</Key>\
+         <LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>1</Size></Contents>\
+         </ListBucketResult>";
+    let bench = Bench::with([Reply::ok(page)]).await;
+    let end_before = Some("b/1".to_owned());
+    let listing = Listing { bucket: "raw".into(), end_before, ..Listing::default() };
+    bench.aws.list_objects(&listing, &mut |_| ()).await.unwrap();
+    assert_eq!(bench.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn an_archived_object_counts_as_readable_while_its_restored_copy_is_there() {
+    let object = |key: &str, status: &str| {
+        format!(
+            "<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>\
+             <Size>1</Size><StorageClass>GLACIER</StorageClass>{status}</Contents>"
+        )
+    };
+    let restored = "<RestoreStatus><IsRestoreInProgress>false</IsRestoreInProgress>\
+         <RestoreExpiryDate>2026-02-01T00:00:00.000Z</RestoreExpiryDate></RestoreStatus>";
+    let under_way =
+        "<RestoreStatus><IsRestoreInProgress>true</IsRestoreInProgress></RestoreStatus>";
+    let page = format!(
+        "<ListBucketResult>{}{}{}</ListBucketResult>",
+        object("archived", ""),
+        object("restored", restored),
+        object("under-way", under_way)
+    );
+    let bench = Bench::with([Reply::ok(page)]).await;
+    let mut classes = Vec::new();
+    let listing = Listing { bucket: "landing".into(), ..Listing::default() };
+    let mut note = |page: Vec<crate::platform::ObjectInfo>| {
+        classes.extend(page.into_iter().map(|object| object.storage_class));
+    };
+    bench.aws.list_objects(&listing, &mut note).await.unwrap();
+    let glacier = Some("GLACIER".to_owned());
+    assert_eq!(classes, [glacier.clone(), None, glacier]);
+    let header = bench.server.requests()[0].header("x-amz-optional-object-attributes").to_owned();
+    assert_eq!(header, "RestoreStatus");
+}
+
+#[tokio::test]
 async fn a_truncated_listing_without_a_token_is_an_error() {
     let bench = Bench::with([Reply::ok(
         "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",

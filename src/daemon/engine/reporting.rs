@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::super::report::{DatasetReport, Names, Report};
 use super::super::slots;
-use super::Engine;
+use super::{Engine, Looks};
 use crate::config::DatasetSettings;
 use crate::domain::{Seen, Stage};
 use crate::ledger::{LedgerError, State};
@@ -24,7 +24,7 @@ impl Engine {
             .datasets
             .values()
             .map(|dataset| (dataset.name.clone(), self.dataset_report(dataset, now)));
-        let looks_only = self.looks_only;
+        let looks_only = self.looks != Looks::AndActs;
         let state = self.shared_state();
         let somebody_acts = state.acting.writer.is_some();
         let acting = if looks_only { somebody_acts } else { self.ledger.is_acting() };

@@ -75,15 +75,27 @@ impl Engine {
             self.recorder.record(&happening);
         }
         let slot = due.map(|(slot, _)| slot.date);
-        let record =
-            self.scan_record(dataset, &scan, &ScanHead { cause, slot, missed_slots: missed });
+        let head = ScanHead { cause, slot, missed_slots: missed };
+        let record = self.ledger.is_acting().then(|| self.scan_record(dataset, &scan, &head));
         let memory = self.datasets.entry(dataset_name.clone()).or_default();
         memory.scan = Some(scan);
         memory.scan_tried_at = Some(began);
-        if self.ledger.is_acting() {
+        if let Some(record) = record {
             self.write(vec![Event::Scanned { dataset: dataset_name, scan: record }]).await?;
         }
         Ok(())
+    }
+
+    /// Both looks side by side, for those who do nothing between them.
+    pub(super) async fn look_at_once(&mut self, dataset: &DatasetSettings) -> (Watch, Seen<Scan>) {
+        let began = self.world.now();
+        let scope = self.scan_scope(dataset);
+        let (watch, scan) = futures_util::join!(
+            observe::watch(&self.world, dataset, self.ledger.state()),
+            observe::scan(&self.world, dataset, &self.memory, &scope),
+        );
+        self.datasets.entry(dataset.name.clone()).or_default().scan_tried_at = Some(began);
+        (watch, scan)
     }
 
     fn scan_scope(&self, dataset: &DatasetSettings) -> ScanScope {

@@ -144,7 +144,14 @@ impl Platform for Bucket {
     async fn marked_object(&self, _: &str, _: &str) -> Answer<Option<MarkedObject>> {
         unreachable!()
     }
-    async fn tables(&self, _: &str) -> Answer<Vec<CatalogTable>> {
+    async fn table_pages(
+        &self,
+        _: &str,
+        _: &mut (dyn FnMut(Vec<CatalogTable>) + Send),
+    ) -> Answer<()> {
+        unreachable!()
+    }
+    async fn partitions_at(&self, _: &str, _: &str, _: &[Vec<String>]) -> Answer<Vec<Partition>> {
         unreachable!()
     }
     async fn partitions(

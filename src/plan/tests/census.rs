@@ -122,6 +122,28 @@ fn the_calendar_and_waivers_yield_to_a_dump() {
         },
         S::Waived,
     );
+    let until = |world: &mut World, day: &str| {
+        let waiver = world.dataset.backfill.waive.get_mut("moved").unwrap();
+        waiver.until = Some(date(day));
+    };
+    check(
+        "waived until today",
+        |world| {
+            waive(world);
+            until(world, "2026-06-30");
+            no_dump(world);
+        },
+        S::Waived,
+    );
+    check(
+        "waived until yesterday",
+        |world| {
+            waive(world);
+            until(world, "2026-06-29");
+            no_dump(world);
+        },
+        S::NoDump,
+    );
     check("excepted, and a dump came", except, S::Missing);
     check(
         "excepted",
@@ -178,6 +200,14 @@ fn then_what_may_be_done_about_a_missing_date() {
             deny(world);
         },
         S::NotAllowed,
+    );
+    check(
+        "denied until yesterday",
+        |world| {
+            deny(world);
+            world.dataset.backfill.deny.get_mut("bad").unwrap().until = Some(date("2026-06-29"));
+        },
+        S::Missing,
     );
     check("outside the allowlist", |world| world.dataset.mode = Mode::Allowlist, S::NotAllowed);
     check(
@@ -318,4 +348,40 @@ fn a_date_that_no_table_has_is_never_available() {
         world.lose(super::night::first() + chrono::Duration::days(day));
     }
     assert_eq!(world.status(gap()), DateStatus::Missing);
+}
+
+/// The lag of a world: the watermark, the oldest gap, the dates behind.
+fn lag(world: &World) -> (Option<chrono::NaiveDate>, Option<chrono::NaiveDate>, u32) {
+    let census = world.plan().census.unwrap();
+    (census.whole_through, census.oldest_gap, census.dates_behind)
+}
+
+#[test]
+fn healing_an_old_date_never_makes_a_newer_hole_look_better() {
+    let (old, new) = (date("2026-06-12"), date("2026-06-20"));
+    let mut only_new = World::whole();
+    only_new.lose(new);
+    let mut both = only_new.clone();
+    both.lose(old);
+    assert_eq!(lag(&both), (Some(date("2026-06-11")), Some(old), 18));
+    // Healed, the old one takes its own lag away, and the new one's is what it always was.
+    assert_eq!(lag(&only_new), (Some(date("2026-06-19")), Some(new), 10));
+    let mut newer_healed = World::whole();
+    newer_healed.lose(old);
+    assert_eq!(lag(&newer_healed), lag(&both), "and healing the newer one first hides nothing");
+}
+
+#[test]
+fn lag_counts_expected_dates_only() {
+    let mut world = World::whole();
+    world.dataset.calendar.expect.retain(|weekday| *weekday != chrono::Weekday::Sun);
+    for sunday in ["2026-06-14", "2026-06-21", "2026-06-28"] {
+        world.lose(date(sunday));
+        world.landing.dumps.remove(&date(sunday));
+    }
+    assert_eq!(lag(&world), (Some(date("2026-06-29")), None, 0));
+    world.lose(date("2026-06-13"));
+    let (whole_through, oldest_gap, behind) = lag(&world);
+    assert_eq!((whole_through, oldest_gap), (Some(date("2026-06-12")), Some(date("2026-06-13"))));
+    assert_eq!(behind, 14, "17 days, three of them Sundays");
 }

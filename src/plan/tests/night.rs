@@ -229,7 +229,8 @@ impl World {
             optional: self.optional.contains(name),
             catalogued: set(&self.catalogued[name]),
             stored: Some(set(&self.stored[name])),
-            began_before: true,
+            begins: Some(first() - Duration::days(1000)),
+            sample: None,
             written_twice: DateSet::default(),
         };
         let coverage =

@@ -1,0 +1,69 @@
+//! Several datasets in one configuration: each has its own calendar, queue and trigger; there is
+//! one run at a time over all of them, and they take turns.
+
+use std::sync::Arc;
+
+use chrono::Weekday;
+use gapmend::config::DatasetSettings;
+use gapmend::daemon::{Errand, heal};
+use gapmend::domain::DateStatus;
+use gapmend::ledger::Asked;
+use tokio_util::sync::CancellationToken;
+
+use super::bed::{Bed, date, world};
+
+/// Two datasets over the model's one pipeline: `parking`, and `fines`, which looks at its own raw
+/// zone and expects nothing on Sundays.
+fn two_datasets(bed: Bed) -> Bed {
+    let mut settings = (*bed.settings).clone();
+    let both = settings.datasets.remove("liberator").unwrap();
+    let of = |name: &str, source: &str| DatasetSettings {
+        name: name.to_owned(),
+        raw: [(source.to_owned(), both.raw[source].clone())].into(),
+        ..(*both).clone()
+    };
+    let mut fines = of("fines", "env-enforcement");
+    fines.calendar.expect.retain(|weekday| *weekday != Weekday::Sun);
+    for dataset in [of("parking", "parking"), fines] {
+        settings.datasets.insert(dataset.name.clone(), Arc::new(dataset));
+    }
+    Bed { settings: Arc::new(settings), ..bed }
+}
+
+#[tokio::test]
+async fn each_has_its_own_calendar_and_its_own_queue() {
+    // 14 June is a Sunday.
+    let world = world().no_dump(date("2026-06-14")).gap(date("2026-06-16"));
+    let bed = two_datasets(Bed::new(world, ""));
+    let mut engine = bed.engine(Errand::default()).await;
+    for (name, tables, sunday) in
+        [("parking", 5, DateStatus::NoDump), ("fines", 2, DateStatus::NotExpected)]
+    {
+        engine.pass(name).await;
+        let plan = engine.last_plan(name).unwrap();
+        let census = plan.census.as_ref().unwrap();
+        assert_eq!(census.verdict(date("2026-06-14")).unwrap().status, sunday, "{name}");
+        assert_eq!(census.tables_expected, tables, "{name}");
+        let queue: Vec<_> = plan.queue.iter().map(|candidate| candidate.date).collect();
+        assert_eq!(queue, [date("2026-06-16")], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn they_take_turns_and_never_run_together() {
+    let gaps = ["2026-06-12", "2026-06-15", "2026-06-16", "2026-06-18"];
+    let world = gaps.iter().fold(world(), |world, gap| world.gap(date(gap)));
+    let bed = two_datasets(Bed::new(world, ""));
+    let mut engine = bed.engine(Errand::default()).await;
+    let names = ["parking".to_owned(), "fines".to_owned()];
+    let asked = Asked { by: "tester".to_owned(), reason: None, ticket: None };
+    let healed = heal(&mut engine, &names, &asked, &CancellationToken::new()).await.unwrap();
+    let turns: Vec<&str> = healed.runs.iter().map(|run| run.dataset.as_str()).collect();
+    assert_eq!(turns.len(), gaps.len(), "{healed:#?}");
+    assert!(turns.windows(2).all(|pair| pair[0] != pair[1]), "they take turns: {turns:?}");
+    for gap in gaps {
+        bed.assert_one_copy(gap);
+    }
+    let world = bed.sim.lock();
+    assert!(world.overlaps().is_empty() && world.wrong_data().is_empty());
+}
