@@ -78,6 +78,7 @@ async fn copy(from: &MemoryStore, to: &DirectoryStore, root: &std::path::Path) {
     // Only the first is created by the store, for it makes the folders: each create is synced.
     let entries = from.entries();
     let (first, bytes) = entries.first_key_value().unwrap();
+    to.prepare_to_write().await.unwrap();
     let _ = to.create(*first, bytes.clone()).await.unwrap();
     for (seq, bytes) in &entries {
         std::fs::write(root.join("log").join(format!("{seq:020}.json")), bytes).unwrap();

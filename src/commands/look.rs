@@ -40,10 +40,10 @@ async fn look_at_all(
 ) -> Result<Looked, Failure> {
     let names = session.dataset_names(global)?;
     session.identify().await?;
-    Ok(look_with(session.looking_engine(command, errand).await?, names).await)
+    Ok(look_with(session, session.looking_engine(command, errand).await?, names).await)
 }
 
-async fn look_with(mut engine: Engine, names: Vec<String>) -> Looked {
+async fn look_with(session: &Session, mut engine: Engine, names: Vec<String>) -> Looked {
     let mut passes = Vec::new();
     for name in &names {
         let pass = engine.pass(name);
@@ -80,7 +80,7 @@ pub(super) async fn scan(global: &GlobalArgs, args: &ScanArgs, out: &mut Out) ->
     let session = Session::open(global).await?;
     let names = session.dataset_names(global)?;
     session.identify().await?;
-    let looked = look_with(session.scanning_engine("scan").await?, names).await;
+    let looked = look_with(&session, session.scanning_engine("scan").await?, names).await;
     let blind = looked.blindness();
     let nothing = Census { scanned_at: session.world.now(), ..Census::default() };
     let rows: Vec<(&str, &Census, PassOutcome)> = looked

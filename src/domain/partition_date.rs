@@ -116,6 +116,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::DateFormat;
 
     fn date(text: &str) -> NaiveDate {
         text.parse().unwrap()
