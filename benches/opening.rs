@@ -147,7 +147,7 @@ fn healed(night: u64) -> [Event; 6] {
             asked: Asked::schedule(),
             permitted_by: "mode auto".to_owned(),
             tables_expected: 200,
-            tables_before: Default::default(),
+            tables_before: None,
             config: "c".repeat(64),
             version: "0.1.0".to_owned(),
             preflight_at: morning(),

@@ -149,7 +149,7 @@ fn ledger(datasets: &[(DatasetSettings, Observation)]) -> State {
                     asked: Asked::schedule(),
                     permitted_by: "mode auto".to_owned(),
                     tables_expected: 200,
-                    tables_before: Default::default(),
+                    tables_before: None,
                     config: String::new(),
                     version: String::new(),
                     preflight_at: now(),
