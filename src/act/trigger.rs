@@ -11,7 +11,7 @@ impl Actor<'_> {
     pub(super) async fn act_on_trigger(&mut self, step: Step) -> Result<Acted, LedgerError> {
         match step {
             Step::Hold(plan) => self.intend_hold(*plan).await,
-            Step::ArmDeadMan { switch } => self.arm(&switch).await,
+            Step::ArmDeadMan { hold, switch } => self.arm(hold, &switch).await,
             Step::DisarmDeadMan { group, name } => {
                 let gone = self.platform.disarm_dead_man(&group, &name).await;
                 Ok(done(gone, format!("the dead man's switch {name} is deleted")))
@@ -46,7 +46,7 @@ impl Actor<'_> {
                         "a live task began after our write, although the rule was held"
                     );
                 }
-                let mut events = vec![Event::HoldClosed { hold, detail, fired }];
+                let mut events = vec![Event::HoldClosed { hold, detail, fired, refused: false }];
                 events.extend(swept.into_iter().map(|dump| Event::LiveDumpSwept {
                     dataset: dataset.clone(),
                     date: dump.date,
@@ -89,12 +89,22 @@ impl Actor<'_> {
     }
 
     /// The hold's own entry is the intent; the next look reads the switch back.
-    async fn arm(&mut self, switch: &DeadMan) -> Result<Acted, LedgerError> {
+    ///
+    /// A refusal that would only be repeated ends the hold, before anything was done to the rule.
+    async fn arm(&mut self, hold: String, switch: &DeadMan) -> Result<Acted, LedgerError> {
         self.ledger.refresh().await?;
         if !self.ledger.is_acting() {
             return Ok(Acted::DecideAgain);
         }
         let armed = self.platform.arm_dead_man(switch).await;
+        if let Err(error) = &armed
+            && !error.class.is_transient()
+        {
+            let detail = format!("the dead man's switch {} was refused: {error}", switch.name);
+            let words = format!("the rule is not held: {detail}");
+            let closed = Event::HoldClosed { hold, detail, fired: Vec::new(), refused: true };
+            return self.note(vec![closed], PassOutcome::Error, words).await;
+        }
         Ok(done(armed, format!("the dead man's switch fires at {}", switch.fires_at)))
     }
 

@@ -411,6 +411,9 @@ pub enum Event {
         /// Live tasks that began after our write although the rule was held.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         fired: Vec<String>,
+        /// It was never begun: its switch was refused, and would be again.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refused: bool,
     },
     /// A live dump landed while the trigger was held.
     LiveDumpSwept {

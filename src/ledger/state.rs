@@ -88,6 +88,9 @@ pub struct DatasetState {
     pub swept: Vec<SweptDump>,
     /// Live dumps that were lost to the day.
     pub live_dumps_missed: u32,
+    /// When and why the last hold was refused before it began, until one is not.
+    #[serde(default)]
+    pub hold_refused: Option<(DateTime<Utc>, String)>,
     /// Times that two loads were seen alive together.
     pub overlaps: u32,
     /// Since when the rule has been seen disabled, whoever did it.
@@ -505,6 +508,7 @@ impl State {
             }
             Request::Pause { until } => state.paused_until = Some(*until),
             Request::Resume => {
+                state.hold_refused = None;
                 state.paused_until = None;
                 state.failures_in_row = 0;
             }
@@ -706,8 +710,10 @@ impl State {
                 let hold = self.holds.get_mut(hold).ok_or_else(|| misfit("no such hold"))?;
                 hold.steps.entry(*step).or_insert(entry.at);
             }
-            Event::HoldClosed { hold, detail, fired } => {
+            Event::HoldClosed { hold, detail, fired, refused } => {
                 let hold = self.holds.remove(hold).ok_or_else(|| misfit("no such hold"))?;
+                self.entry(&hold.dataset).hold_refused =
+                    refused.then(|| (entry.at, detail.clone()));
                 self.note_hold_of_upload(&hold, entry.at, detail, fired);
             }
             _ => return Err(misfit("not a hold's event")),

@@ -226,6 +226,7 @@ pub(super) fn any_event() -> impl Strategy<Value = Event> {
             hold: day.to_string(),
             detail: "by us".to_owned(),
             fired: Vec::new(),
+            refused: false,
         }),
     ];
     let of_people = prop_oneof![

@@ -34,6 +34,8 @@ const WORK_BEGINS_WITHIN_MINUTES: i64 = 10;
 const STOP_FIRST_SECONDS: i64 = 120;
 /// The rule is itself again so long before the live dump's usual arrival.
 const BEFORE_ARRIVAL_MINUTES: i64 = 30;
+/// A switch that AWS refused is asked for again after this: the rights may be there by then.
+const REFUSED_AGAIN_AFTER_MINUTES: i64 = 60;
 /// Dead men keep AWS's time: a clock that is further off than this would set a wrong one.
 const SKEW_AT_MOST_SECONDS: i64 = 60;
 /// From the load's end until the export has its snapshot: making it and the pipeline's reaction.
@@ -137,7 +139,9 @@ impl Tended<'_> {
         let Some(wanted) = &self.hold.dead_man else { return Some(self.disable()) };
         match self.watch.trigger.dead_man.as_ref()? {
             Seen::Blind(_) => None,
-            Seen::Known(None) => Some(Step::ArmDeadMan { switch: wanted.clone() }),
+            Seen::Known(None) => {
+                Some(Step::ArmDeadMan { hold: self.hold.id.clone(), switch: wanted.clone() })
+            }
             Seen::Known(Some(found)) if found == wanted => Some(self.disable()),
             Seen::Known(Some(_)) => self.disarm(), // left over from an older hold
         }
@@ -451,6 +455,7 @@ pub(super) fn intend(
     if trigger.hold == HoldPolicy::Never {
         return Err(refuse("trigger.hold is \"never\"".to_owned()));
     }
+    was_not_refused(ledger, &dataset.name, now).map_err(refuse)?;
     clock_is_right(situation)?;
     let needs = match &why {
         HoldWhy::Run { .. } => {
@@ -490,6 +495,21 @@ pub(super) fn intend(
         until: at_the_latest(now + span(trigger.max_hold)),
         dead_man,
     })
+}
+
+/// A switch that AWS refused for good, such as for a group that does not exist or a right that
+/// is missing, is not asked for again at once: somebody has to change something first.
+fn was_not_refused(ledger: &State, dataset: &str, now: DateTime<Utc>) -> Result<(), String> {
+    let state = ledger.datasets.get(dataset);
+    let Some((at, why)) = state.and_then(|state| state.hold_refused.as_ref()) else {
+        return Ok(());
+    };
+    let again_at = *at + Duration::minutes(REFUSED_AGAIN_AFTER_MINUTES);
+    if now >= again_at {
+        return Ok(());
+    }
+    let again_at = again_at.format("%H:%M UTC");
+    Err(format!("{why}; it is tried again after {again_at}, or at once after `gapmend resume`"))
 }
 
 /// A switch is set by AWS's time and a hold is measured by ours.

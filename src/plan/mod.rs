@@ -158,6 +158,8 @@ pub enum Step {
     Hold(Box<HoldPlan>),
     /// Arm the hold's dead man's switch.
     ArmDeadMan {
+        /// The hold.
+        hold: String,
         /// The switch.
         switch: DeadMan,
     },

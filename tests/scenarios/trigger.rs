@@ -178,6 +178,26 @@ async fn without_a_dead_man_nothing_is_held_and_nothing_is_started() {
 }
 
 #[tokio::test]
+async fn a_switch_that_is_refused_is_not_asked_for_all_night() {
+    let bed = bed(gap());
+    let denied = (FaultWhen::Always, FaultKind::Denied, Moment::Before);
+    bed.sim.lock().faults.add("scheduler:CreateSchedule", denied.0, denied.1, denied.2);
+    let healed = bed.heal().await;
+    assert!(healed.runs.is_empty());
+    assert!(healed.rests[0].rest.to_string().contains("was refused"), "{:?}", healed.rests);
+    assert_eq!(bed.sim.lock().faults.calls("scheduler:CreateSchedule"), 1);
+    assert!(bed.sim.lock().rule_history().is_empty(), "the rule was never touched");
+
+    bed.heal().await;
+    assert_eq!(bed.sim.lock().faults.calls("scheduler:CreateSchedule"), 1, "not again at once");
+
+    bed.sim.lock().faults.clear();
+    bed.clock.sleep(std::time::Duration::from_mins(61)).await;
+    assert!(bed.heal().await.is_whole(), "and by itself once somebody has given the right");
+    assert_released(&bed).await;
+}
+
+#[tokio::test]
 async fn the_risk_of_no_dead_man_can_be_accepted() {
     let hold = HOLD_RUN.lines().filter(|line| !line.starts_with("dead_man"));
     let hold: Vec<&str> = hold.chain(["dead_man = \"none\""]).collect();

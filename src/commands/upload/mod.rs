@@ -77,10 +77,18 @@ async fn taken_up(
     args: &UploadArgs,
     out: &mut Out,
 ) -> Result<Option<String>, Failure> {
-    let Some(open) = engine.ledger().state().open_upload(&dataset.name).cloned() else {
-        return Ok(None);
+    let state = engine.ledger().state();
+    let is_same = |upload: &Upload| {
+        upload.date == args.date && upload.sha256 == file.sha256 && upload.live == args.live
     };
-    let same = open.date == args.date && open.sha256 == file.sha256 && open.live == args.live;
+    let Some(open) = state.open_upload(&dataset.name).cloned() else {
+        let held = state.hold_of(&dataset.name).and_then(|hold| state.upload_of(hold));
+        let Some(written) = held.filter(|upload| is_same(upload)) else { return Ok(None) };
+        let id = written.id.clone();
+        out.remark("the same upload was made before; its hold is seen to its end")?;
+        return Ok(Some(id));
+    };
+    let same = is_same(&open);
     let gone = open.process.is_certainly_dead();
     if same && open.ready.is_some() && !open.live {
         out.remark("the same upload was begun before; it is taken up where it is")?;

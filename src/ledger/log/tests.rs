@@ -208,8 +208,12 @@ async fn a_newer_gapmends_entries_can_be_looked_at_but_not_followed() {
 async fn events_that_make_no_sense_are_never_written() {
     let store = MemoryStore::new();
     let mut ledger = open(&store, "a").await;
-    let closed =
-        Event::HoldClosed { hold: "none".to_owned(), detail: String::new(), fired: Vec::new() };
+    let closed = Event::HoldClosed {
+        hold: "none".to_owned(),
+        detail: String::new(),
+        fired: Vec::new(),
+        refused: false,
+    };
     let error = ledger.append(vec![passed("fine"), closed]).await.unwrap_err();
     assert!(matches!(error, LedgerError::Nonsense { .. }), "{error}");
     assert_eq!(ledger.state(), &State::default());
