@@ -237,6 +237,19 @@ async fn upload_killed_at_every_step_is_ended_by_the_next_daemon() {
 }
 
 #[tokio::test]
+async fn an_upload_repeated_after_its_write_sees_the_hold_to_its_end() {
+    let day = days_ago(12);
+    let stage = stage_without(day).await;
+    let (file, date) = (file_of(&stage, day, 4096), day.to_string());
+    let arguments = upload(file.to_str().unwrap(), &date);
+    kill_after(&stage, &arguments, "EnableRule").await;
+    let done = stage.json(&arguments).await;
+    assert_eq!(done["outcome"], "written", "{done}");
+    assert_eq!(stage.sim.lock().our_dump_writes().len(), 1);
+    assert_as_before(&stage, "after the second command");
+}
+
+#[tokio::test]
 async fn trigger_release_ends_what_a_killed_upload_held() {
     let day = days_ago(12);
     let stage = stage_without(day).await;
