@@ -45,12 +45,18 @@ const TRIGGER_CHANGES: [(&str, &str); 4] =
     [("disable", "ok"), ("disable", "error"), ("enable", "ok"), ("enable", "error")];
 
 /// Every operation that the platform's trait can lead to.
-const AWS_OPERATIONS: [(&str, &str); 25] = [
+const AWS_OPERATIONS: [(&str, &str); 31] = [
     ("sts", "GetCallerIdentity"),
     ("s3", "ListObjectsV2"),
     ("s3", "GetObject"),
     ("s3", "PutObject"),
     ("s3", "CopyObject"),
+    ("s3", "HeadObject"),
+    ("s3", "CreateMultipartUpload"),
+    ("s3", "UploadPart"),
+    ("s3", "CompleteMultipartUpload"),
+    ("s3", "AbortMultipartUpload"),
+    ("s3", "ListMultipartUploads"),
     ("glue", "GetTables"),
     ("glue", "GetPartitions"),
     ("glue", "GetWorkflowRuns"),
