@@ -161,7 +161,7 @@ def rule_disabled(demo: Demo, prometheus: Prometheus, silence: Silence, webhook:
     demo.events("DisableRule")
     demo.configure("50-arrival.toml", f'[datasets.liberator.trigger]\narrival = "{soon()}"\n')
     alert = notified(webhook, "pages", "GapmendTriggerOffBeforeDump", "firing")
-    is_sound(alert, f"aws events enable-rule --name {RULE}", "trigger release", "59m")
+    is_sound(alert, f"aws events enable-rule --name {RULE}", "trigger release", "expected in 5")
     silence.look()
     demo.events("EnableRule")
     demo.configure("50-arrival.toml", f'[datasets.liberator.trigger]\narrival = "{soon()}"\n# again\n')
@@ -171,7 +171,7 @@ def rule_disabled(demo: Demo, prometheus: Prometheus, silence: Silence, webhook:
 
 def paused(demo: Demo, prometheus: Prometheus, silence: Silence, webhook: Webhook):
     demo.command("pause", "--for", "1h", "--reason", "a test")
-    is_sound(notified(webhook, "tickets", "GapmendPauseEnding", "firing"), "liberator", "59m")
+    is_sound(notified(webhook, "tickets", "GapmendPauseEnding", "firing"), "liberator", "ends in 5")
     until("a pause quiets the lag", lambda: "GapmendLagOverObjective" not in prometheus.firing())
     silence.look()
     demo.command("resume", "--reason", "a test")
