@@ -47,6 +47,7 @@ pub(super) fn commands(name: &str, verdict: &DateVerdict, report: &Report) -> Ve
     let Some(dataset) = report.datasets.get(name) else { return Vec::new() };
     let date = verdict.date;
     let heal = format!("gapmend heal --date {date} --reason \"…\"");
+    let upload = format!("gapmend upload FILE --date {date}");
     let commands = match verdict.status {
         DateStatus::Running => {
             vec!["gapmend status --watch".to_owned(), "gapmend cancel --reason \"…\"".to_owned()]
@@ -61,11 +62,9 @@ pub(super) fn commands(name: &str, verdict: &DateVerdict, report: &Report) -> Ve
             format!("gapmend history --date {date}"),
             format!("gapmend retry {date} --reason \"…\""),
         ],
-        DateStatus::NoDump
-        | DateStatus::BadDump
-        | DateStatus::Partial
-        | DateStatus::Empty
-        | DateStatus::Unregistered => {
+        DateStatus::NoDump => vec![upload],
+        DateStatus::BadDump => vec![format!("{upload} --replace")],
+        DateStatus::Partial | DateStatus::Empty | DateStatus::Unregistered => {
             vec![format!("gapmend explain {date} --output json")]
         }
         DateStatus::NotAllowed
