@@ -293,6 +293,9 @@ impl Engine {
         let Some(view) = view.filter(is_current) else { return now };
         let last_slot = state.datasets.get(name).and_then(|dataset| dataset.last_slot);
         let (last_pass_at, ..) = view.last_pass;
+        if last_pass_at > now {
+            return now; // the clock went back: what was to be waited for would last so much longer
+        }
         let due = slots::due(&self.settings.schedule, last_slot, now);
         if due.is_some_and(|(slot, _)| last_pass_at < slot.at) {
             return now;

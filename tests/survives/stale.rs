@@ -1,9 +1,14 @@
 //! What was read may be older than what was done: EventBridge and ECS are eventually consistent.
+//! And the clock may go back.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use chrono::TimeDelta;
-use gapmend::sim::{RuleSetting, Sim};
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use gapmend::daemon::{Engine, Errand, NoRecorder, take_up};
+use gapmend::ledger::Ledger;
+use gapmend::platform::{Clock, World};
+use gapmend::sim::{RuleSetting, Sim, SimClock, SimPlatform};
 
 use super::bed::{Bed, block_on, date, world};
 use super::mortal::{Fate, Senses};
@@ -37,5 +42,48 @@ fn a_rule_that_is_read_as_it_was_before_our_hold_is_not_taken_for_released() {
         let history = bed.sim.lock().rule_history().to_vec();
         assert_eq!(history.first().map(|change| change.state), Some(RuleSetting::Disabled));
         assert_eq!(history.last().map(|change| change.state), Some(RuleSetting::Enabled));
+    });
+}
+
+/// The clock of a machine that is set while the daemon runs.
+#[derive(Clone)]
+struct Stepping {
+    inner: SimClock,
+    offset: Arc<Mutex<TimeDelta>>,
+}
+
+#[async_trait]
+impl Clock for Stepping {
+    fn now(&self) -> DateTime<Utc> {
+        self.inner.now() + *self.offset.lock().unwrap()
+    }
+
+    async fn sleep(&self, duration: std::time::Duration) {
+        self.inner.sleep(duration).await;
+    }
+}
+
+/// The next pass was due by the old time, three hours away by the new: a load of ours was not
+/// watched for so long, and would not have yielded.
+#[test]
+fn a_clock_that_goes_back_does_not_put_off_the_next_pass() {
+    block_on(async {
+        let bed = Bed::new(world().gap(date(GAP)), "6m");
+        let clock = Arc::new(Stepping { inner: bed.clock.clone(), offset: Arc::default() });
+        let store = Arc::new(bed.store.clone());
+        let ledger = Ledger::open(store, Arc::clone(&clock) as _, "test").await.unwrap();
+        let platform = Arc::new(SimPlatform::new(bed.sim.clone()));
+        let doors = World { platform, clock: Arc::clone(&clock) as _ };
+        let settings = Arc::clone(&bed.settings);
+        let mut engine =
+            Engine::new(doors, ledger, settings, Arc::new(NoRecorder), Errand::default());
+        take_up(&mut engine).await.unwrap();
+        while bed.sim.lock().faults.calls("ecs:RunTask") == 0 {
+            engine.pass("liberator").await;
+        }
+        engine.pass("liberator").await;
+        assert!(engine.due_at("liberator") > clock.now(), "it waits for the next poll");
+        *clock.offset.lock().unwrap() = -TimeDelta::hours(3);
+        assert!(engine.due_at("liberator") <= clock.now());
     });
 }

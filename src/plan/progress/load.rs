@@ -103,7 +103,8 @@ impl Progress<'_> {
 
     pub(super) fn load_running(&self, task: &Task) -> Result<Step, Rest> {
         if let Some(stop) = &self.run.stopping {
-            if self.now - stop.at > Duration::seconds(STOP_AGAIN_AFTER_SECONDS) {
+            // Also when the clock went back since.
+            if (self.now - stop.at).abs() > Duration::seconds(STOP_AGAIN_AFTER_SECONDS) {
                 return Ok(self.stop(task, stop.why, stop.detail.clone()));
             }
             return Err(waits(self.run, format!("stopping the task: {}", stop.detail)));
