@@ -9,6 +9,7 @@ use gapmend::daemon::{Engine, Errand, NoRecorder, take_up};
 use gapmend::ledger::Ledger;
 use gapmend::platform::{Clock, World};
 use gapmend::sim::{RuleSetting, Sim, SimClock, SimPlatform};
+use tokio_util::sync::CancellationToken;
 
 use super::bed::{Bed, block_on, date, world};
 use super::mortal::{Fate, Senses};
@@ -77,7 +78,7 @@ fn a_clock_that_goes_back_does_not_put_off_the_next_pass() {
         let settings = Arc::clone(&bed.settings);
         let mut engine =
             Engine::new(doors, ledger, settings, Arc::new(NoRecorder), Errand::default());
-        take_up(&mut engine).await.unwrap();
+        take_up(&mut engine, &CancellationToken::new()).await.unwrap();
         while bed.sim.lock().faults.calls("ecs:RunTask") == 0 {
             engine.pass("liberator").await;
         }
