@@ -155,14 +155,15 @@ pub(crate) fn asks_of(call: &WireCall) -> Vec<Ask> {
             Ask::new("glue:GetTables", format!("arn:aws:glue:{ACCOUNT}:catalog")),
             Ask::new("glue:GetTables", format!("arn:aws:glue:{ACCOUNT}:database/{target}")),
         ],
-        ("glue", "GetPartitions") => {
+        ("glue", operation @ ("GetPartitions" | "BatchGetPartition")) => {
             let (database, table) = target.split_once('.').unwrap();
             let resources = [
                 "catalog".to_owned(),
                 format!("database/{database}"),
                 format!("table/{database}/{table}"),
             ];
-            let ask = |it| Ask::new("glue:GetPartitions", format!("arn:aws:glue:{ACCOUNT}:{it}"));
+            let action = format!("glue:{operation}");
+            let ask = |it| Ask::new(&action, format!("arn:aws:glue:{ACCOUNT}:{it}"));
             resources.into_iter().map(ask).collect()
         }
         ("glue", operation) => {
