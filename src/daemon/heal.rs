@@ -156,6 +156,9 @@ impl Healing {
             }
             let now = engine.world.now();
             let next = self.note(engine, &turn, &pass, now);
+            if self.open.is_empty() {
+                break; // nobody waits for another pass
+            }
             tokio::select! {
                 () = engine.world.clock.sleep(nap(next, now)) => {}
                 () = shutdown.cancelled() => return Ok(false),
@@ -214,7 +217,7 @@ impl Healing {
                 }
             }
         }
-        if !idle || self.open.is_empty() {
+        if !idle {
             return wake_at;
         }
         self.open.values().map(|(at, _)| *at).min().unwrap_or(wake_at)

@@ -3,6 +3,7 @@
 use gapmend::daemon::Errand;
 use gapmend::domain::{DateStatus, RunOutcome, Stage};
 use gapmend::plan::Rest;
+use gapmend::platform::Clock;
 use gapmend::sim::{Profile, Times};
 
 use super::bed::{Bed, date, world};
@@ -16,6 +17,14 @@ async fn a_gap_is_healed_with_exactly_one_copy() {
     assert_eq!(healed.runs.len(), 1);
     bed.assert_one_copy("2026-06-15");
     bed.assert_quiet_and_sound().await;
+}
+
+#[tokio::test]
+async fn heal_ends_at_once_when_nothing_is_left() {
+    let bed = Bed::new(world(), "");
+    let began = bed.clock.now();
+    assert!(bed.heal().await.is_whole());
+    assert!(bed.clock.now() - began < chrono::TimeDelta::seconds(5), "nobody waits for more");
 }
 
 #[tokio::test]
