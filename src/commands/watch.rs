@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gapmend::aws::OPERATIONS;
 use gapmend::config::Environment;
 use gapmend::daemon::{self, Errand, Released, serve, take_up};
 use gapmend::expose::cli::args::GlobalArgs;
@@ -26,7 +27,8 @@ pub(super) async fn run(global: &GlobalArgs) -> Outcome {
     let wake = Arc::new(Notify::new());
     let signals = Signals::listen(&wake)?;
     let metrics = Arc::new(
-        Metrics::new(settings.datasets.keys().map(String::as_str)).map_err(Failure::other)?,
+        Metrics::new(settings.datasets.keys().map(String::as_str), &OPERATIONS)
+            .map_err(Failure::other)?,
     );
     let session = Session::over(settings, on_ecs, metrics.clone()).await;
     let listen = session.settings.listen.clone();

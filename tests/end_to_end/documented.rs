@@ -18,7 +18,7 @@ const PAGES: [&str; 4] = ["README.md", "docs/guide.md", "deploy/README.md", "doc
 const EXAMPLE: &str = "2022-06-01";
 
 /// What a block may show besides gapmend: it is built and tested by CI.
-const OTHERS: [&str; 4] = ["cargo", "just", "docker", "aws"];
+const OTHERS: [&str; 5] = ["cargo", "just", "docker", "aws", "install"];
 
 /// A command, and whether it is to be run.
 struct Shown {

@@ -14,6 +14,7 @@ sys.path.insert(0, str(KIT / "source"))
 from alerts import ALERTS  # noqa: E402, F401
 
 SELECTOR = re.compile(r"\b((?:gapmend|process)_\w+)(\{[^}]*\})?")
+# What Grafana would put in for a scrape a second.
 MACROS = {"$__rate_interval": "15s", "$__interval": "5s", "$__range": "10m"}
 
 
@@ -39,7 +40,7 @@ def expressions() -> list:
 
 def filled_in(expr: str, variables: dict) -> str:
     """The expression as Grafana would send it."""
-    for name, value in {**MACROS, **{f"${name}": value for name, value in variables.items()}}.items():
+    for name, value in (MACROS | {f"${name}": value for name, value in variables.items()}).items():
         expr = expr.replace(name, value)
     if "$" in expr:
         raise ValueError(f"an unknown variable in {expr}")

@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, EncodingType};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, EncodingType, MetadataDirective};
 use futures_util::future::join_all;
 use gapmend::sim::wire::WireServer;
 
@@ -180,6 +180,17 @@ async fn a_streamed_body_arrives_whole_with_its_trailing_checksum() {
     let body = ByteStream::from_path(file.path()).await.unwrap();
     bucket.client.put_object().bucket(&bucket.name).key("s").body(body).send().await.unwrap();
     assert!(bucket.text("s").await == text);
+}
+
+#[tokio::test]
+async fn a_copy_onto_itself_must_change_something() {
+    let bucket = bucket().await;
+    bucket.put("one", "text").await;
+    let source = format!("{}/one", bucket.name);
+    let copy = || bucket.client.copy_object().bucket(&bucket.name).key("one").copy_source(&source);
+    assert_eq!(code(copy().send().await), "InvalidRequest");
+    copy().metadata_directive(MetadataDirective::Replace).send().await.unwrap();
+    assert_eq!(bucket.text("one").await, "text");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::aws::OPERATIONS;
 use crate::expose::sample;
 
 /// A clock that stands still.
@@ -34,7 +35,7 @@ async fn server(report: Report) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, receiver) = watch::channel(Arc::new(report));
-    let metrics = Arc::new(Metrics::new([sample::NAME]).unwrap());
+    let metrics = Arc::new(Metrics::new([sample::NAME], &OPERATIONS).unwrap());
     let state = HttpState { report: receiver, metrics, clock: Arc::new(Still) };
     let shutdown = CancellationToken::new();
     let mut tasks = tokio::task::JoinSet::new();

@@ -44,41 +44,6 @@ const SCAN_OUTCOMES: [&str; 2] = ["clear", "blind"];
 const TRIGGER_CHANGES: [(&str, &str); 4] =
     [("disable", "ok"), ("disable", "error"), ("enable", "ok"), ("enable", "error")];
 
-/// Every operation that the platform's trait can lead to.
-const AWS_OPERATIONS: [(&str, &str); 31] = [
-    ("sts", "GetCallerIdentity"),
-    ("s3", "ListObjectsV2"),
-    ("s3", "GetObject"),
-    ("s3", "PutObject"),
-    ("s3", "CopyObject"),
-    ("s3", "HeadObject"),
-    ("s3", "CreateMultipartUpload"),
-    ("s3", "UploadPart"),
-    ("s3", "CompleteMultipartUpload"),
-    ("s3", "AbortMultipartUpload"),
-    ("s3", "ListMultipartUploads"),
-    ("glue", "GetTables"),
-    ("glue", "GetPartitions"),
-    ("glue", "GetWorkflowRuns"),
-    ("glue", "GetWorkflowRun"),
-    ("glue", "GetWorkflowRunProperties"),
-    ("glue", "StartWorkflowRun"),
-    ("ecs", "ListTasks"),
-    ("ecs", "DescribeTasks"),
-    ("ecs", "RunTask"),
-    ("ecs", "StopTask"),
-    ("logs", "GetLogEvents"),
-    ("rds", "DescribeDBSnapshots"),
-    ("rds", "DescribeExportTasks"),
-    ("events", "DescribeRule"),
-    ("events", "ListTargetsByRule"),
-    ("events", "DisableRule"),
-    ("events", "EnableRule"),
-    ("scheduler", "CreateSchedule"),
-    ("scheduler", "GetSchedule"),
-    ("scheduler", "DeleteSchedule"),
-];
-
 /// Counters and histograms, and the datasets that they know.
 #[derive(Debug)]
 pub(super) struct Counted {
@@ -98,7 +63,7 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    pub(super) fn new() -> prometheus::Result<Self> {
+    pub(super) fn new(operations: &[&str]) -> prometheus::Result<Self> {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let counter = |name: &str, help: &str, labels: &[&str]| {
@@ -174,16 +139,16 @@ impl Counted {
             )?,
             registry: registry.clone(),
         };
-        all.start_at_zero();
+        all.start_at_zero(operations);
         Ok(all)
     }
 
     /// The label sets that do not depend on the configuration.
-    fn start_at_zero(&self) {
+    fn start_at_zero(&self, operations: &[&str]) {
         for operation in Operation::ALL {
             self.ledger_errors.with_label_values(&[operation.label()]);
         }
-        for (service, operation) in AWS_OPERATIONS {
+        for (service, operation) in operations.iter().filter_map(|name| name.split_once(':')) {
             self.aws_seconds.with_label_values(&[service, operation]);
             for result in CallResult::labels() {
                 self.aws_requests.with_label_values(&[service, operation, result]);

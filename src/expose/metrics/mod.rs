@@ -39,12 +39,16 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics with every label set of these datasets at zero.
+    /// Metrics with every label set of these datasets at zero, and of these operations of AWS,
+    /// named as `service:Operation`.
     ///
     /// # Errors
     /// A name is malformed or taken twice: a fault of this file, seen by any test.
-    pub fn new<'a>(datasets: impl IntoIterator<Item = &'a str>) -> prometheus::Result<Self> {
-        let counted = Counted::new()?;
+    pub fn new<'a>(
+        datasets: impl IntoIterator<Item = &'a str>,
+        operations: &[&str],
+    ) -> prometheus::Result<Self> {
+        let counted = Counted::new(operations)?;
         for dataset in datasets {
             counted.know(dataset);
         }

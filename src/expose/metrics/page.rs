@@ -9,6 +9,7 @@ use std::path::Path;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 use super::{Metrics, PREFIX};
+use crate::aws::OPERATIONS;
 use crate::expose::sample;
 
 const HEAD: &str = "# Metrics
@@ -34,7 +35,8 @@ const NOT_LISTED: [&str; 7] =
 
 #[test]
 fn the_page_of_the_metrics_says_what_a_scrape_shows() {
-    let families = Metrics::new([sample::NAME]).unwrap().families(&sample::report()).unwrap();
+    let families =
+        Metrics::new([sample::NAME], &OPERATIONS).unwrap().families(&sample::report()).unwrap();
     let page = page(&families);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
     if std::env::var_os("GAPMEND_BLESS").is_some() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::aws::OPERATIONS;
 use crate::daemon::NoRecorder;
 use crate::domain::{ErrorClass, FailureReason, RunOutcome, Stage};
 use crate::expose::sample;
@@ -27,7 +28,7 @@ const CONTRACT: &str = "whole_through_timestamp_seconds latest_available_timesta
     live_dump_rescue_deadline_timestamp_seconds";
 
 fn rendered(report: &Report) -> String {
-    Metrics::new([sample::NAME]).unwrap().render(report).unwrap()
+    Metrics::new([sample::NAME], &OPERATIONS).unwrap().render(report).unwrap()
 }
 
 /// The series' names with their labels, without values.
@@ -84,7 +85,7 @@ fn names_and_units_follow_the_conventions() {
 
 #[test]
 fn nothing_that_happens_makes_a_new_series() {
-    let metrics = Metrics::new([sample::NAME]).unwrap();
+    let metrics = Metrics::new([sample::NAME], &OPERATIONS).unwrap();
     let before = series(&metrics.render(&sample::first_report()).unwrap());
     let dataset = sample::NAME.to_owned();
     for (stage, reasons) in failures::PAIRS {
@@ -110,7 +111,9 @@ fn nothing_that_happens_makes_a_new_series() {
     }
     metrics.record(&Happening::SlotsMissed { dataset: dataset.clone(), slots: 2 });
     metrics.record(&Happening::RunStarted { dataset });
-    metrics.called("glue", "GetPartitions", CallResult::Failed(ErrorClass::Throttled), 0.2);
+    for (service, operation) in OPERATIONS.iter().filter_map(|name| name.split_once(':')) {
+        metrics.called(service, operation, CallResult::Failed(ErrorClass::Throttled), 0.2);
+    }
     let text = metrics.render(&sample::report()).unwrap();
     assert_eq!(before, series(&text));
     assert!(
@@ -185,7 +188,7 @@ fn the_view_says_what_the_report_says() {
 
 #[test]
 fn a_dataset_that_vanishes_takes_its_series_along() {
-    let metrics = Metrics::new([sample::NAME, "other"]).unwrap();
+    let metrics = Metrics::new([sample::NAME, "other"], &OPERATIONS).unwrap();
     metrics.record(&Happening::Scanned { dataset: "new".to_owned(), clear: true, seconds: 1.0 });
     let mut report = sample::report();
     let one = report.datasets[sample::NAME].clone();
@@ -201,7 +204,7 @@ fn a_dataset_that_vanishes_takes_its_series_along() {
 
 #[test]
 fn metrics_are_a_recorder() {
-    let recorders: [&dyn Recorder; 2] = [&Metrics::new([]).unwrap(), &NoRecorder];
+    let recorders: [&dyn Recorder; 2] = [&Metrics::new([], &OPERATIONS).unwrap(), &NoRecorder];
     for recorder in recorders {
         recorder.record(&Happening::LedgerFailed { operation: Operation::Create.label() });
     }

@@ -169,7 +169,8 @@ pub(super) fn copy(
         let message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey";
         return Err(Refusal::bad("InvalidArgument", message));
     };
-    if (source_bucket, source_key) == (bucket, key) {
+    let replaces = request.header("x-amz-metadata-directive") == Some("REPLACE");
+    if (source_bucket, source_key) == (bucket, key) && !replaces {
         let message = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
         return Err(Refusal::bad("InvalidRequest", message));
     }
