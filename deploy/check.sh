@@ -21,7 +21,8 @@ if [ ! -e "$tools/complete" ]; then
     touch "$tools/complete"
 fi
 "$tools/bin/hadolint" deploy/Dockerfile
-echo "hadolint: deploy/Dockerfile is clean"
+grep -qx "ARG VERSION=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)" deploy/Dockerfile
+echo "hadolint: deploy/Dockerfile is clean, and names the version of Cargo.toml"
 
 if as_root unshare --mount true 2>/dev/null; then
     as_root deploy/container/check.sh "$binary"
@@ -59,7 +60,7 @@ done
 echo "compose: the file is what Docker Compose takes, and all that it mounts is there; no engine ran it"
 
 deploy/release.sh --rehearse "$binary" "$work/dist" >/dev/null
-(cd "$work/dist" && sha256sum --quiet --check SHA256SUMS && tar -tzf gapmend-*.tar.gz | grep -q '/NOTES.md$')
+(cd "$work/dist" && sha256sum --quiet --check SHA256SUMS && tar -xzf gapmend-*.tar.gz --wildcards '*/NOTES.md')
 "$tools/bin/python" deploy/sbom/check.py "$work"/dist/*.cdx.json
 echo "release.sh: the archive, the bill of materials and their sums were made"
 

@@ -121,6 +121,19 @@ async fn end_of_hold() -> DateTime<Utc> {
 }
 
 #[tokio::test]
+async fn a_hold_of_ours_is_never_told_as_somebody_elses() {
+    let bed = bed(gap());
+    let mut engine = bed.acting_engine().await;
+    let mut told = Vec::new();
+    while bed.sim.lock().faults.calls("scheduler:DeleteSchedule") == 0 {
+        bed.pass_and_sleep(&mut engine).await;
+        told.push(engine.reports().borrow().datasets["liberator"].trigger);
+    }
+    assert!(told.contains(&TriggerState::Held), "{told:?}");
+    assert!(!told.contains(&TriggerState::DisabledByOther), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_run_is_loaded_under_a_hold_that_ends_before_the_run_does() {
     let bed = bed(gap());
     let healed = bed.heal().await;

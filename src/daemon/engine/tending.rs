@@ -265,7 +265,13 @@ impl Engine {
         let rule: Option<&Rule> = watch.and_then(|watch| watch.rule.as_ref()).and_then(Seen::known);
         let Some(rule) = rule else { return TriggerState::Unknown };
         let hold = self.ledger.state().hold_of(&dataset.name);
+        let enabled_at = hold.and_then(|hold| hold.step_at(HoldStep::Enabled));
+        let is_older = |at| watch.is_some_and(|watch| watch.at <= at);
         match (&rule.state, hold.is_some_and(Hold::keeps_rule_disabled)) {
+            // It was read before we enabled it: that it was off says nothing of others.
+            (RuleState::Disabled, false) if enabled_at.is_some_and(is_older) => {
+                TriggerState::Enabled
+            }
             (RuleState::Disabled, true) => TriggerState::Held,
             (RuleState::Disabled, false) => TriggerState::DisabledByOther,
             (RuleState::Enabled | RuleState::Other(_), _) => TriggerState::Enabled,
