@@ -18,6 +18,7 @@ use super::convert::{instant, page_size};
 use super::error::Failure;
 use super::line::{Line, Repeat};
 use super::pages::Pages;
+use super::partition_page::PartitionPage;
 use crate::domain::{
     NodeKind, NodeRun, WorkflowNode, WorkflowRun, WorkflowStatistics, WorkflowStatus,
 };
@@ -100,9 +101,10 @@ impl Catalog {
                 .exclude_column_schema(true)
                 .max_results(page_size(PARTITIONS_PER_PAGE, query.at_most, so_far))
                 .set_next_token(token);
-            let answer = self.line.read(GET_PARTITIONS, || aside(request.clone().send())).await?;
-            let list = pages.list(answer.partitions, answer.next_token.as_deref())?;
-            let mut partitions = partitions(list)?;
+            let list = PartitionPage::default();
+            let ask = || request.clone().customize().interceptor(list.clone()).send();
+            let answer = self.line.read(GET_PARTITIONS, || aside(ask())).await?;
+            let mut partitions = pages.list(list.take(), answer.next_token.as_deref())?;
             partitions.truncate(query.at_most.map_or(usize::MAX, |at_most| at_most - so_far));
             so_far += partitions.len();
             if !partitions.is_empty() {

@@ -23,6 +23,7 @@ mod glue;
 mod line;
 mod logs;
 mod pages;
+mod partition_page;
 mod rds;
 mod s3;
 mod scheduler;

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::aws::canned::{Attempts, Bench, Canned, Reply, StillClock, platform_at, settings};
 use crate::aws::{AwsPlatform, OPERATIONS, sdk_config};
 use crate::domain::ErrorClass;
-use crate::platform::{Listing, PartitionQuery, Platform};
+use crate::platform::{Listing, Partition, PartitionQuery, Platform};
 
 fn everything() -> PartitionQuery {
     PartitionQuery {
@@ -84,6 +84,49 @@ async fn no_more_partitions_are_asked_for_than_wanted() {
     bench.aws.partitions(&query, &mut |page| seen += page.len()).await.unwrap();
     assert_eq!((seen, bench.asked().len()), (2, 1));
     assert_eq!(bench.server.requests()[0].json()["MaxResults"], json!(2));
+}
+
+#[tokio::test]
+async fn of_a_partition_its_values_and_its_place_are_read_whatever_else_is_told() {
+    let page = r#"{"Future": [1], "Partitions": [
+        {"CatalogId": "1", "CreationTime": 1.75E9, "Parameters": {"a": "b"}, "Values": ["2026", "\u0030\"6"],
+         "StorageDescriptor": {"Columns": [{"Name": "x"}], "Location": "s3://raw/a\/b/", "SerdeInfo": {"Parameters": {}}}},
+        {"Values": [], "StorageDescriptor": null},
+        {"Values": ["1"]}
+    ]}"#;
+    let bench = Bench::with([Reply::ok(page)]).await;
+    let mut found = Vec::new();
+    bench.aws.partitions(&everything(), &mut |page| found.extend(page)).await.unwrap();
+    let partition = |values: &[&str], location: Option<&str>| Partition {
+        values: values.iter().map(|&value| value.to_owned()).collect(),
+        location: location.map(str::to_owned),
+    };
+    assert_eq!(
+        found,
+        [
+            partition(&["2026", "0\"6"], Some("s3://raw/a/b/")),
+            partition(&[], None),
+            partition(&["1"], None),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_page_of_partitions_that_cannot_be_read_whole_is_an_error_and_asked_for_again() {
+    for spoiled in [
+        "",
+        "{}",
+        r#"{"Partitions":null}"#,
+        r#"{"Partitions":[{"Values":["1"]}"#,
+        r#"{"Partitions":[{"Values":["1"]}]} and more"#,
+        r#"{"Partitions":[{"StorageDescriptor":{}}]}"#,
+    ] {
+        let bench = Bench::with(std::iter::repeat_n(Reply::ok(spoiled), 20)).await;
+        let mut rows = 0;
+        let asked = bench.aws.partitions(&everything(), &mut |page| rows += page.len()).await;
+        assert!(asked.is_err(), "{spoiled}");
+        assert_eq!(rows, 0, "{spoiled}");
+    }
 }
 
 #[tokio::test]
