@@ -10,8 +10,8 @@ use super::error::LedgerError;
 use super::log::Ledger;
 use super::state::State;
 
-/// A checkpoint is kept after so many entries: about two months of nights.
-const CHECKPOINT_EVERY_ENTRIES: u64 = 200;
+/// A checkpoint is kept after so many entries: about three weeks of quiet nights.
+const CHECKPOINT_EVERY_ENTRIES: u64 = 50;
 /// Checkpoints that are tried at opening before everything is replayed.
 const CHECKPOINTS_TRIED: usize = 3;
 
@@ -59,7 +59,7 @@ impl Ledger {
         if seq < self.last_checkpoint + CHECKPOINT_EVERY_ENTRIES {
             return;
         }
-        // Also after a failure: it is tried again with the next two hundred, not every time.
+        // Also after a failure: it is tried again as many entries later, not every time.
         self.last_checkpoint = seq;
         let kept = match codec::checkpoint_to_bytes(&self.state, nonce) {
             Ok(bytes) => self.store.put_checkpoint(seq, bytes).await.map_err(|e| e.to_string()),

@@ -268,13 +268,13 @@ async fn readers_never_prepare_the_store() {
 
 #[tokio::test]
 async fn checkpoints_shorten_the_start_and_change_nothing() {
-    let store = filled(450).await;
-    assert_eq!(store.kept_checkpoints(), [200, 400]);
+    let store = filled(130).await;
+    assert_eq!(store.kept_checkpoints(), [50, 100]);
     let before = store.steps();
     let short = open(&store, "a").await;
     // List and read the checkpoint, read its last entry, list the log, read the tail.
-    assert_eq!(store.steps() - before, 4 + 50);
-    for seq in [200, 400] {
+    assert_eq!(store.steps() - before, 4 + 30);
+    for seq in [50, 100] {
         store.put_checkpoint(seq, Bytes::from_static(b"{\"torn")).await.unwrap();
     }
     let long = open(&store, "a").await;
@@ -283,41 +283,41 @@ async fn checkpoints_shorten_the_start_and_change_nothing() {
 
 #[tokio::test]
 async fn after_a_long_replay_the_next_append_keeps_a_checkpoint() {
-    let store = filled(250).await;
-    store.put_checkpoint(200, Bytes::from_static(b"nonsense")).await.unwrap();
+    let store = filled(70).await;
+    store.put_checkpoint(50, Bytes::from_static(b"nonsense")).await.unwrap();
     let mut ledger = open(&store, "a").await;
     record(&mut ledger, "x").await;
-    assert_eq!(store.kept_checkpoints(), [200, 251]);
+    assert_eq!(store.kept_checkpoints(), [50, 71]);
 }
 
 #[tokio::test]
 async fn a_checkpoint_that_cannot_be_read_or_kept_is_done_without() {
-    let store = filled(199).await;
+    let store = filled(49).await;
     store.choose_faults(|_, operation| {
         matches!(operation, Operation::Checkpoint).then_some(Fault::Answers(Trouble::Denied))
     });
     let mut ledger = open(&store, "a").await;
-    assert_eq!(record(&mut ledger, "200").await, 200);
+    assert_eq!(record(&mut ledger, "50").await, 50);
     assert!(store.kept_checkpoints().is_empty());
 }
 
 #[tokio::test]
 async fn a_log_that_ends_before_its_checkpoint_lost_entries() {
-    let store = filled(210).await;
-    for seq in 150..=210 {
+    let store = filled(60).await;
+    for seq in 40..=60 {
         store.remove_entry(seq);
     }
     let error = try_open(&store, "a").await.unwrap_err();
-    assert_eq!(error, LedgerError::Shortened { place: "memory".to_owned(), seq: 200 });
+    assert_eq!(error, LedgerError::Shortened { place: "memory".to_owned(), seq: 50 });
 }
 
 #[tokio::test]
 async fn a_checkpoint_of_another_log_is_not_used() {
-    let (store, other) = (filled(201).await, filled(201).await);
-    let foreign = other.get_checkpoint(200).await.unwrap().unwrap();
-    store.put_checkpoint(200, foreign).await.unwrap();
+    let (store, other) = (filled(51).await, filled(51).await);
+    let foreign = other.get_checkpoint(50).await.unwrap().unwrap();
+    store.put_checkpoint(50, foreign).await.unwrap();
     let ledger = open(&store, "a").await;
-    assert_eq!(ledger.state().seq, 201);
+    assert_eq!(ledger.state().seq, 51);
     assert_eq!(ledger.last_checkpoint, 0);
 }
 
