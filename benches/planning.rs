@@ -105,7 +105,7 @@ fn scan() -> Scan {
         }
     });
     let coverage = Coverage { tables: tables.collect(), ..Coverage::default() };
-    let dumps = dates.iter().map(|date| (*date, vec![dump(*date)])).collect();
+    let dumps = dates.iter().map(|date| (*date, vec![dump(*date)].into())).collect();
     Scan {
         at: now(),
         today: now().date_naive(),

@@ -245,7 +245,7 @@ async fn tell_why_not(session: &Session, healed: &mut Healed) {
         let census = engine.last_plan(&end.dataset).and_then(|plan| plan.census.as_ref());
         for (date, status, reason) in &mut end.left {
             if let Some(verdict) = census.and_then(|census| census.verdict(*date)) {
-                (*status, *reason) = (verdict.status, verdict.reason.clone());
+                (*status, *reason) = (verdict.status, verdict.reason.to_string());
             }
         }
         end.left.retain(|(_, status, _)| *status != DateStatus::Available);

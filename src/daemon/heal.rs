@@ -270,6 +270,6 @@ fn left_over(engine: &Engine, name: &str) -> Vec<(NaiveDate, DateStatus, String)
         .dates
         .iter()
         .filter(|verdict| wanted(verdict.date, verdict.status))
-        .map(|verdict| (verdict.date, verdict.status, verdict.reason.clone()))
+        .map(|verdict| (verdict.date, verdict.status, verdict.reason.to_string()))
         .collect()
 }

@@ -1,6 +1,7 @@
 //! The landing bucket: which dates have a dump, and whether it can be loaded.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{Duration, NaiveDate};
 
@@ -46,6 +47,7 @@ pub(super) async fn list_dumps(
         .await
         .map_err(|error| blind(format!("dumps in s3://{}", landing.bucket), &error))?;
     for (date, dumps) in &mut view.dumps {
+        let dumps = Arc::make_mut(dumps);
         let read = format!("{}{}", landing.prefix, dataset.load.dump_key.render(*date));
         dumps.sort_by_key(|dump| (dump.key != read, std::cmp::Reverse(dump.last_modified)));
     }
@@ -80,7 +82,7 @@ pub fn same_as_another(view: &LandingView, date: NaiveDate, etags: &[String]) ->
         .dumps
         .iter()
         .filter(|(other_date, _)| **other_date != date)
-        .flat_map(|(_, dumps)| dumps)
+        .flat_map(|(_, dumps)| dumps.iter())
         // A store without them says nothing.
         .find(|other| !other.etag.is_empty() && etags.contains(&other.etag))?;
     Some(DumpFault::SameAsAnother { other_key: other.key.clone() })
@@ -94,7 +96,7 @@ fn note_object(view: &mut LandingView, dataset: &DatasetSettings, object: Object
         return;
     };
     let archived = object.storage_class.filter(|class| needs_restore(class));
-    view.dumps.entry(date).or_default().push(Dump {
+    Arc::make_mut(view.dumps.entry(date).or_default()).push(Dump {
         key: object.key,
         size: object.size,
         etag: object.etag,
@@ -120,7 +122,7 @@ pub(super) fn common_name_prefix(keys: &[DateFormat], date: NaiveDate) -> String
 }
 
 /// The earliest of the last arrivals, less a margin, in seconds after the date's midnight UTC.
-fn usual_arrival(dumps: &BTreeMap<NaiveDate, Vec<Dump>>) -> Option<u32> {
+fn usual_arrival(dumps: &BTreeMap<NaiveDate, Arc<Vec<Dump>>>) -> Option<u32> {
     let arrivals: Vec<Duration> = dumps
         .iter()
         .rev()
@@ -165,7 +167,7 @@ fn outside_band(
     size: u64,
 ) -> Option<DumpFault> {
     let band_percent = dataset.landing.size_band_percent?;
-    let size_of = |(_, dumps): (&NaiveDate, &Vec<Dump>)| dumps.first().map(|dump| dump.size);
+    let size_of = |(_, dumps): (&NaiveDate, &Arc<Vec<Dump>>)| dumps.first().map(|dump| dump.size);
     let before = view.dumps.range(..date).rev().filter_map(size_of).take(NEIGHBOURS_EACH_SIDE);
     let after = view.dumps.range(date..).skip(1).filter_map(size_of).take(NEIGHBOURS_EACH_SIDE);
     let mut sizes: Vec<u64> = before.chain(after).collect();
@@ -263,10 +265,10 @@ mod tests {
             archived: None,
         };
         let dumps = BTreeMap::from([
-            ("2026-01-01".parse().unwrap(), vec![dump("2026-01-01T23:10:00Z")]),
-            ("2026-01-02".parse().unwrap(), vec![dump("2026-01-02T23:05:00Z")]),
-            ("2026-01-03".parse().unwrap(), vec![dump("2026-03-01T10:00:00Z")]),
-            ("2026-01-04".parse().unwrap(), vec![dump("2026-01-04T23:20:00Z")]),
+            ("2026-01-01".parse().unwrap(), Arc::new(vec![dump("2026-01-01T23:10:00Z")])),
+            ("2026-01-02".parse().unwrap(), Arc::new(vec![dump("2026-01-02T23:05:00Z")])),
+            ("2026-01-03".parse().unwrap(), Arc::new(vec![dump("2026-03-01T10:00:00Z")])),
+            ("2026-01-04".parse().unwrap(), Arc::new(vec![dump("2026-01-04T23:20:00Z")])),
         ]);
         assert_eq!(usual_arrival(&dumps), Some((22 * 60 + 35) * 60));
     }

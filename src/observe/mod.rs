@@ -17,6 +17,7 @@ mod watch;
 mod zip_tail;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -67,7 +68,7 @@ pub struct Scan {
 #[derive(Clone, Debug, Default)]
 pub struct LandingView {
     /// The dumps of each date: the one that the task reads first.
-    pub dumps: BTreeMap<NaiveDate, Vec<Dump>>,
+    pub dumps: BTreeMap<NaiveDate, Arc<Vec<Dump>>>,
     /// Keys that are no dump.
     pub noise: u64,
     /// What is wrong with the dumps of the dates without data.
@@ -137,7 +138,7 @@ pub struct Confirmation {
     /// Every matching table of the catalog.
     pub tables: BTreeSet<TableId>,
     /// The date's dumps as they are now, the one that the task reads first.
-    pub dumps: Vec<Dump>,
+    pub dumps: Arc<Vec<Dump>>,
     /// What is wrong with the first of them.
     pub dump_fault: Option<DumpFault>,
     /// The export under the date's id (H21).
@@ -166,7 +167,7 @@ impl Scan {
         if look.dumps.is_empty() {
             self.landing.dumps.remove(&look.date);
         } else {
-            self.landing.dumps.insert(look.date, look.dumps.clone());
+            self.landing.dumps.insert(look.date, Arc::clone(&look.dumps));
         }
         match &look.dump_fault {
             Some(fault) => self.landing.faults.insert(look.date, fault.clone()),

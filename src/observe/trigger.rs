@@ -180,7 +180,13 @@ async fn landed(
     for date in began.date_naive().iter_days().take_while(|date| *date <= now.date_naive()) {
         let prefix = landing::common_name_prefix(&dataset.landing.keys, date);
         let view = landing::list_dumps(platform, dataset, &prefix).await?;
-        found.extend(view.dumps.get(&date).into_iter().flatten().map(|dump| (date, dump.clone())));
+        found.extend(
+            view.dumps
+                .get(&date)
+                .into_iter()
+                .flat_map(|dumps| dumps.iter())
+                .map(|dump| (date, dump.clone())),
+        );
     }
     Ok(found)
 }

@@ -7,9 +7,15 @@ use chrono_tz::Tz;
 
 use crate::config::{Calendar, DatasetSettings, NamedDates};
 
+/// Whether the calendar expects the date.
+#[must_use]
+pub fn is_expected(calendar: &Calendar, date: NaiveDate) -> bool {
+    expectation(calendar, date) == Expectation::Expected
+}
+
 /// Whether the calendar expects the date, and if not, which entry says so.
 #[must_use]
-pub(super) fn is_expected(calendar: &Calendar, date: NaiveDate) -> Expectation<'_> {
+pub(super) fn expectation(calendar: &Calendar, date: NaiveDate) -> Expectation<'_> {
     let names = |(_, entry): &(&String, &NamedDates)| entry.names(date);
     if calendar.also.iter().any(|entry| names(&entry)) {
         return Expectation::Expected;

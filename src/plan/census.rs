@@ -1,6 +1,7 @@
 //! The census: what every date is, why, and what would help.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 
@@ -54,15 +55,15 @@ pub struct DateVerdict {
     /// What it is.
     pub status: DateStatus,
     /// Why, in words.
-    pub reason: String,
+    pub reason: Arc<str>,
     /// What happens next, or what a person could do.
-    pub next: String,
+    pub next: Arc<str>,
     /// When that is, if it is known.
     pub until: Option<DateTime<Utc>>,
     /// Remarks.
     pub flags: BTreeSet<Flag>,
     /// Its dumps, the one that the task reads first.
-    pub dumps: Vec<Dump>,
+    pub dumps: Arc<Vec<Dump>>,
     /// Tables that have it.
     pub tables_present: u32,
     /// Tables that should have it.
@@ -147,6 +148,8 @@ struct Judge<'a> {
     watch: &'a Watch,
     dataset: &'a DatasetSettings,
     expectations: Expectations,
+    /// What is said of a whole date, by its number of tables: of most dates it is the same.
+    whole: BTreeMap<u32, Finding>,
     once_available: Vec<DateSpan>,
     running: Option<&'a Run>,
     /// The night, and the dates that are being asked for by name right now.
@@ -156,15 +159,16 @@ struct Judge<'a> {
 }
 
 /// A status with its words.
+#[derive(Clone)]
 struct Finding {
     status: DateStatus,
-    reason: String,
-    next: String,
+    reason: Arc<str>,
+    next: Arc<str>,
     until: Option<DateTime<Utc>>,
 }
 
 impl Finding {
-    fn new(status: DateStatus, reason: impl Into<String>, next: impl Into<String>) -> Self {
+    fn new(status: DateStatus, reason: impl Into<Arc<str>>, next: impl Into<Arc<str>>) -> Self {
         Self { status, reason: reason.into(), next: next.into(), until: None }
     }
 
@@ -190,12 +194,18 @@ impl<'a> Judge<'a> {
                 record.available.iter().filter_map(|span| span.parse().ok()).collect()
             })
             .unwrap_or_default();
+        let expectations = Expectations::of(&scan.coverage);
         Self {
             ledger: view,
             scan,
             watch,
             dataset,
-            expectations: Expectations::of(&scan.coverage),
+            whole: expectations
+                .counts()
+                .into_iter()
+                .map(|tables| (tables, whole(tables)))
+                .collect(),
+            expectations,
             once_available,
             night,
             running: ledger.active_run().filter(|run| run.dataset == dataset.name),
@@ -233,8 +243,8 @@ impl<'a> Judge<'a> {
         dumps: &[Dump],
     ) -> Option<Finding> {
         if tables.is_whole() {
-            let reason = format!("all {} expected tables have it", tables.expected);
-            return Some(Finding::new(DateStatus::Available, reason, "nothing"));
+            let known = self.whole.get(&tables.expected).cloned();
+            return Some(known.unwrap_or_else(|| whole(tables.expected)));
         }
         self.healed_by_us(date, tables)
             .or_else(|| self.waived(date, dumps))
@@ -275,7 +285,7 @@ impl<'a> Judge<'a> {
         if !dumps.is_empty() || !tables.is_bare() {
             return None; // a dump on an unexpected day makes the day ordinary
         }
-        let reason = match calendar::is_expected(&self.dataset.calendar, date) {
+        let reason = match calendar::expectation(&self.dataset.calendar, date) {
             Expectation::Expected => return None,
             Expectation::Excepted { name, reason } => format!("calendar.except.{name}: {reason}"),
             Expectation::NotThatWeekday => {
@@ -472,8 +482,8 @@ impl<'a> Judge<'a> {
         dumps: &[Dump],
     ) -> BTreeSet<Flag> {
         let mut flags = BTreeSet::new();
-        let was_available = self.once_available.iter().any(|span| span.contains(date));
-        if was_available && status.is_gap() && status != DateStatus::Running {
+        let is_gone = status.is_gap() && status != DateStatus::Running;
+        if is_gone && self.once_available.iter().any(|span| span.contains(date)) {
             flags.insert(Flag::Regressed);
         }
         if tables.written_twice {
@@ -488,6 +498,11 @@ impl<'a> Judge<'a> {
         }
         flags
     }
+}
+
+fn whole(tables: u32) -> Finding {
+    let reason = format!("all {tables} expected tables have it");
+    Finding::new(DateStatus::Available, reason, "nothing")
 }
 
 /// Some tables have the date, or have it by half. Never re-run unattended (H8).

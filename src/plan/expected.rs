@@ -5,6 +5,8 @@
 //! dates in a row that other tables have. `optional` tables are never expected. When no table
 //! has begun by a date, every table is expected, so that an empty raw zone is never whole.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 
 use crate::domain::{Coverage, DateSet, TableCoverage, TableId};
@@ -78,10 +80,14 @@ impl Expectations {
     pub(super) fn on(&self, coverage: &Coverage, date: NaiveDate) -> DateCoverage {
         let written_twice = self.written_twice.contains(date);
         if self.whole.contains(date) {
-            let (present, expected) = (self.alive_on(date), self.alive_on(date));
-            let (catalogued, stored) = (present, present);
-            let whole =
-                DateCoverage { present, expected, catalogued, stored, ..Default::default() };
+            let all = self.alive_on(date);
+            let whole = DateCoverage {
+                present: all,
+                expected: all,
+                catalogued: all,
+                stored: all,
+                ..Default::default()
+            };
             return DateCoverage { written_twice, ..whole };
         }
         let mut found = DateCoverage { written_twice, ..DateCoverage::default() };
@@ -89,6 +95,13 @@ impl Expectations {
             found.note(table, date, expected);
         }
         found
+    }
+
+    /// Every number of tables that is expected on some date.
+    pub(super) fn counts(&self) -> BTreeSet<u32> {
+        let turns = self.beginnings.iter().copied();
+        let turns = turns.chain(self.endings.iter().filter_map(NaiveDate::succ_opt));
+        turns.map(|date| self.alive_on(date)).collect()
     }
 
     /// How many tables are expected on the date, once any has begun.
@@ -200,8 +213,6 @@ fn life(table: &TableCoverage, seen: &[NaiveDate]) -> Option<Life> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;

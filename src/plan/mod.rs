@@ -36,7 +36,7 @@ mod wake;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-pub use calendar::{local, local_instant};
+pub use calendar::{is_expected, local, local_instant};
 pub use census::{Census, DateVerdict, Gap};
 pub use expected::{RETIRED_AFTER_DATES, expected_tables};
 pub(crate) use gates::odd_target;

@@ -65,7 +65,7 @@ pub(super) async fn judge(
     {
         return Err(Failure::refused(fault));
     }
-    let there = landing.dumps.get(&date).map_or(&[][..], Vec::as_slice);
+    let there = landing.dumps.get(&date).map_or(&[][..], |dumps| dumps.as_slice());
     if let Some(dump) = there.first().filter(|_| !args.replace) {
         return Err(Failure::refused(format!(
             "a dump of {date} is there: {}, {} bytes, since {}; --replace writes over it",

@@ -36,7 +36,7 @@ pub fn explain_text(name: &str, date: NaiveDate, report: &Report, paper: Paper) 
 }
 
 fn evidence(name: &str, verdict: &DateVerdict, report: &Report) -> Vec<(&'static str, String)> {
-    let mut facts = vec![("why", verdict.reason.clone()), ("next", verdict.next.clone())];
+    let mut facts = vec![("why", verdict.reason.to_string()), ("next", verdict.next.to_string())];
     facts.extend(verdict.until.map(|until| ("until", minute(until))));
     facts.push(("queue", queue_words(name, verdict, report)));
     if verdict.dumps.is_empty() {

@@ -215,9 +215,9 @@ async fn whatever_the_world_says_is_shown_and_never_obeyed() {
     let dataset = report.datasets.get_mut(sample::NAME).unwrap();
     let mut census = sample::census();
     for verdict in &mut census.dates {
-        verdict.reason = nasty.to_owned();
-        verdict.next = nasty.to_owned();
-        verdict.dumps.iter_mut().for_each(|dump| dump.key = nasty.to_owned());
+        verdict.reason = nasty.into();
+        verdict.next = nasty.into();
+        Arc::make_mut(&mut verdict.dumps).iter_mut().for_each(|dump| dump.key = nasty.to_owned());
     }
     dataset.census = Some(Arc::new(census));
     let server = server(report).await;

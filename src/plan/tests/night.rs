@@ -84,7 +84,7 @@ impl World {
         let now = at("2026-06-30T12:00:00Z");
         let dates: BTreeSet<NaiveDate> = (0..20).map(|day| first() + Duration::days(day)).collect();
         let by_table: BTreeMap<_, _> = TABLES.map(|table| (table, dates.clone())).into();
-        let dumps = dates.iter().map(|date| (*date, vec![dump(*date)])).collect();
+        let dumps = dates.iter().map(|date| (*date, vec![dump(*date)].into())).collect();
         Self {
             now,
             dataset: dataset().clone(),

@@ -93,7 +93,7 @@ fn evidence(
             }
             dt { "dumps" } dd {
                 @if verdict.dumps.is_empty() { "none in " code { "s3://" (bucket) } }
-                @else { ul.plain { @for dump in &verdict.dumps { (dump_row(report, bucket, dump)) } } }
+                @else { ul.plain { @for dump in verdict.dumps.iter() { (dump_row(report, bucket, dump)) } } }
             }
             @if !verdict.flags.is_empty() {
                 dt { "flags" } dd { @for flag in &verdict.flags { (flag.label()) " " } }
