@@ -15,7 +15,7 @@ use crate::config::{self, Arrival, DatasetSettings, Mode, NetworkSource};
 use crate::domain::{
     Export, ExportStatus, Rule, RuleState, RunOutcome, Seen, Snapshot, Stage, Task,
 };
-use crate::ledger::{Hold, State};
+use crate::ledger::{Hold, HoldStep, HoldWhy, State};
 use crate::observe::{LandingView, Observation, Traffic};
 
 /// A snapshot that is available and still has no export after so long will never have one:
@@ -92,8 +92,25 @@ pub(super) fn closed_by_world(situation: &Situation<'_>, takes_up: bool) -> Opti
     if let Some(run) = ledger.active_run() {
         return Some(Rest::OtherDataset { dataset: run.dataset.clone() });
     }
+    if let Some(next) = held_for_another(ledger, dataset) {
+        return Some(Rest::OtherDataset { dataset: next.to_owned() });
+    }
     closed_by_trigger(ledger, seen.watch.rule.as_ref(), dataset)
         .or_else(|| if takes_up { None } else { closed_by_pipeline(ledger, seen, dataset, *now) })
+}
+
+/// The dataset whose rule is held already for a run that is about to begin: a second hold would
+/// keep another live run away for nothing.
+fn held_for_another<'a>(ledger: &'a State, dataset: &DatasetSettings) -> Option<&'a str> {
+    if ledger.hold_of(&dataset.name).is_some() {
+        return None;
+    }
+    let is_next = |hold: &&Hold| {
+        let HoldWhy::Run { run } = &hold.why else { return false };
+        let begun = ledger.runs.iter().rev().any(|known| known.id == *run);
+        !begun && hold.step_at(HoldStep::WorkDone).is_none()
+    };
+    ledger.holds.values().find(is_next).map(|hold| hold.dataset.as_str())
 }
 
 /// What stops a load whose answer was lost from being asked for again: what would stop its
@@ -332,9 +349,7 @@ fn arrivals(
     };
     let today = now.date_naive();
     let days = (-2..=2).map(|offset| today + Duration::days(offset));
-    let expected = days.filter(|date| {
-        calendar::is_expected(&dataset.calendar, *date) == calendar::Expectation::Expected
-    });
+    let expected = days.filter(|date| calendar::is_expected(&dataset.calendar, *date));
     let lands = |date: NaiveDate| {
         date.and_time(chrono::NaiveTime::MIN).and_utc() + Duration::seconds(i64::from(seconds))
     };

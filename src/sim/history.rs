@@ -227,7 +227,7 @@ impl WorldBuilder {
 
     /// Last night's snapshot, its export, and the exports that were made by hand.
     fn lay_out_last_night(&self, world: &mut World, last: NaiveDate) {
-        let id = format!("{}-231500", last.format("sql-to-parquet-%Y-%m-%d"));
+        let id = format!("{}-{last}-231500", self.names.export_prefix);
         let mut snapshot = world.snapshot_record(&id, "available", 100);
         snapshot.created_at =
             (last.and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(25)).min(self.now);

@@ -150,7 +150,7 @@ impl World {
 
     /// A live snapshot's id is unique: it has the time in it.
     fn live_id(&self, date: NaiveDate) -> String {
-        format!("{}-{}", date.format("sql-to-parquet-%Y-%m-%d"), self.now.format("%H%M%S"))
+        format!("{}-{date}-{}", self.names.export_prefix, self.now.format("%H%M%S"))
     }
 
     fn task_step_after(&mut self, arn: &str, delay: std::time::Duration, step: TaskStep) {

@@ -56,6 +56,8 @@ pub struct Names {
     pub log_group: String,
     /// The prefix of its log streams.
     pub log_stream_prefix: String,
+    /// What every snapshot's id begins with that the exporter hears of.
+    pub export_prefix: String,
     /// The RDS instance.
     pub instance: String,
     /// The database in the instance: what the dump is loaded into.
@@ -96,6 +98,7 @@ impl Default for Names {
             date_variable: "IMPORT_DATE_OVERRIDE".into(),
             log_group: "liberator-to-rds-snapshot-ecs-task-logs".into(),
             log_stream_prefix: "liberator-to-rds-snapshot".into(),
+            export_prefix: "sql-to-parquet".into(),
             instance: "liberator-to-rds-snapshot".into(),
             mysql_database: "liberator".into(),
             rule: "liberator-to-rds-snapshot-event".into(),
@@ -169,6 +172,6 @@ impl Names {
     /// The id of a backdated run's snapshot and export.
     #[must_use]
     pub fn backdated_id(&self, date: NaiveDate) -> String {
-        date.format("sql-to-parquet-%Y-%m-%d-backdated").to_string()
+        format!("{}-{date}-backdated", self.export_prefix)
     }
 }

@@ -23,8 +23,6 @@ use crate::domain::TableId;
 
 /// The live job reads the landing zone's dates so far back (H7).
 const LIVE_JOB_DAYS: u64 = 5;
-/// What every snapshot's id begins with that the exporter hears of.
-const EXPORTED_PREFIX: &str = "sql-to-parquet";
 
 impl World {
     /// From the next such time of day (UTC) on, the supplier delivers a dump every day.
@@ -77,7 +75,7 @@ impl World {
 
     /// The export lambda: its id is the snapshot's, and an id can be used once (H21).
     pub(super) fn export_is_asked(&mut self, id: &str) {
-        if !id.starts_with(EXPORTED_PREFIX) {
+        if !id.starts_with(&self.names.export_prefix) {
             return;
         }
         let Some(snapshot) = self.rds.snapshots.get(id) else {
@@ -404,7 +402,8 @@ fn rows_in(file: &Body) -> BTreeSet<NaiveDate> {
 
 /// The date in `sql-to-parquet-2022-06-01-backdated`.
 fn date_in(id: &str) -> Option<NaiveDate> {
-    id.strip_prefix(EXPORTED_PREFIX)?.get(1..11)?.parse().ok()
+    let (dated, _) = id.rsplit_once('-')?;
+    dated.get(dated.len().checked_sub(10)?..)?.parse().ok()
 }
 
 fn import_date(key: &str) -> Option<NaiveDate> {

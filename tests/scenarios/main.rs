@@ -11,6 +11,8 @@ mod bed;
 mod datasets;
 mod detecting;
 mod healing;
+mod pipelines;
+mod reloading;
 mod telling;
 mod trigger;
 mod upload;
