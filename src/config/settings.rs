@@ -34,6 +34,26 @@ pub struct Settings {
     pub sources: Vec<PathBuf>,
 }
 
+impl Settings {
+    /// Keeps the old value of what a running process cannot change; answers the keys whose value
+    /// is another now.
+    pub fn keep_what_needs_a_restart(&mut self, old: &Self) -> Vec<&'static str> {
+        let mut changed = Vec::new();
+        let mut keep = |key: &'static str, is_new: bool| {
+            if is_new {
+                changed.push(key);
+            }
+        };
+        keep("aws", self.aws != old.aws);
+        keep("ledger.url", self.ledger != old.ledger);
+        keep("http.listen", self.listen != old.listen);
+        self.aws.clone_from(&old.aws);
+        self.ledger.clone_from(&old.ledger);
+        self.listen.clone_from(&old.listen);
+        changed
+    }
+}
+
 /// `[aws]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsSettings {

@@ -128,7 +128,7 @@ impl Engine {
         errand: Errand,
     ) -> Self {
         let now = world.now();
-        let config = ConfigReport { ok: true, read_at: now, problem: None };
+        let config = ConfigReport::read(now);
         let first = Report {
             started_at: now,
             last_tick_at: now,
@@ -240,8 +240,14 @@ impl Engine {
     }
 
     /// Takes over new settings after a reload; what was seen under the old ones is forgotten.
-    pub fn reconfigure(&mut self, settings: Arc<Settings>) {
-        self.config = ConfigReport { ok: true, read_at: self.world.now(), problem: None };
+    /// Clients, ledger and listener stay those of the start, and their settings with them.
+    pub fn reconfigure(&mut self, mut settings: Settings) {
+        let needs_restart = settings.keep_what_needs_a_restart(&self.settings);
+        if !needs_restart.is_empty() {
+            let keys = needs_restart.join(", ");
+            tracing::warn!(keys, "these keys have new values that need a restart");
+        }
+        self.config = ConfigReport { needs_restart, ..ConfigReport::read(self.world.now()) };
         self.datasets.retain(|name, _| settings.datasets.contains_key(name));
         for memory in self.datasets.values_mut() {
             memory.scan = None;
@@ -250,7 +256,7 @@ impl Engine {
                 view.wake_at = DateTime::<Utc>::MIN_UTC; // what it waits for may hold no longer
             }
         }
-        self.settings = settings;
+        self.settings = Arc::new(settings);
     }
 
     /// Lets the next pass scan at once although the last scan was blind.

@@ -45,6 +45,29 @@ pub struct ConfigReport {
     pub read_at: DateTime<Utc>,
     /// What is wrong with the newest one.
     pub problem: Option<String>,
+    /// Keys whose new value only a restart puts to use.
+    pub needs_restart: Vec<&'static str>,
+}
+
+impl ConfigReport {
+    /// A good one was read.
+    #[must_use]
+    pub fn read(at: DateTime<Utc>) -> Self {
+        Self { ok: true, read_at: at, problem: None, needs_restart: Vec::new() }
+    }
+
+    /// What a person should know of it, if anything.
+    #[must_use]
+    pub fn in_words(&self) -> Option<String> {
+        if !self.ok {
+            let problem = self.problem.as_deref().unwrap_or("no reason given");
+            return Some(format!(
+                "the newest configuration was refused, the old one is in use: {problem}"
+            ));
+        }
+        let keys = self.needs_restart.join(", ");
+        (!keys.is_empty()).then(|| format!("the new value of {keys} needs a restart"))
+    }
 }
 
 /// The state of one dataset after its last pass.

@@ -153,7 +153,7 @@ fn reload_config(engine: &mut Engine, reload: &mut Reload) {
         None => {}
         Some(Ok(settings)) => {
             tracing::info!(config = settings.hash, "the configuration was read again");
-            engine.reconfigure(Arc::new(settings));
+            engine.reconfigure(settings);
         }
         Some(Err(problem)) => {
             tracing::error!(%problem, "the new configuration is bad; the old one stays");

@@ -120,8 +120,8 @@ fn verdict(day: NaiveDate) -> DateVerdict {
         date: day,
         in_window: true,
         status,
-        reason: reason.to_owned(),
-        next: next.to_owned(),
+        reason: reason.into(),
+        next: next.into(),
         until: [
             (DateStatus::BackingOff, at("2026-03-15T07:00:00Z")),
             (DateStatus::TooYoung, at("2026-03-19T00:00:00Z")),
@@ -133,7 +133,7 @@ fn verdict(day: NaiveDate) -> DateVerdict {
         } else {
             BTreeSet::new()
         },
-        dumps: if status == DateStatus::NoDump { Vec::new() } else { vec![dump(day)] },
+        dumps: if status == DateStatus::NoDump { Arc::default() } else { vec![dump(day)].into() },
         tables_present: [(DateStatus::Available, 17), (DateStatus::Partial, 16)]
             .into_iter()
             .find_map(|(which, number)| (which == status).then_some(number))
@@ -471,7 +471,7 @@ pub(super) fn report() -> Report {
         ledger: Arc::new(state()),
         datasets: [(NAME.to_owned(), dataset)].into(),
         region: "eu-west-2".to_owned(),
-        config: ConfigReport { ok: true, read_at: at("2026-03-10T03:00:00Z"), problem: None },
+        config: ConfigReport::read(at("2026-03-10T03:00:00Z")),
     }
 }
 

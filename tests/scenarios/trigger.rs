@@ -362,7 +362,7 @@ async fn a_dataset_that_left_the_configuration_is_still_released() {
     let mut engine = holding(&bed).await;
     let mut settings = (*bed.settings).clone();
     settings.datasets.clear();
-    engine.reconfigure(Arc::new(settings));
+    engine.reconfigure(settings);
     for _ in 0..20 {
         for name in engine.turn_order() {
             engine.pass(&name).await;

@@ -317,7 +317,7 @@ async fn in_mode_observe_the_daemon_removes_the_parts_and_holds_nothing() {
     let mut engine = bed.acting_engine().await;
     let mut settings = (*bed.settings).clone();
     Arc::make_mut(settings.datasets.get_mut("liberator").unwrap()).mode = Mode::Observe;
-    engine.reconfigure(Arc::new(settings));
+    engine.reconfigure(settings);
     engine.pass("liberator").await;
     assert_nothing_left(&bed);
     assert!(bed.sim.lock().rule_history().is_empty());

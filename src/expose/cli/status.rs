@@ -60,10 +60,7 @@ fn whole(report: &Report) -> Vec<(&'static str, String)> {
     };
     let mut facts = vec![("daemon", who)];
     facts.extend(report.next_scan_at.map(|at| ("next scan", minute(at))));
-    if !report.config.ok {
-        let problem = report.config.problem.as_deref().unwrap_or("no reason given");
-        facts.push(("configuration", format!("the newest was refused: {problem}")));
-    }
+    facts.extend(report.config.in_words().map(|words| ("configuration", words)));
     facts
 }
 

@@ -44,6 +44,7 @@ struct ConfigJson<'a> {
     ok: bool,
     read_at: String,
     problem: Option<&'a str>,
+    needs_restart: &'a [&'static str],
 }
 
 #[derive(Serialize)]
@@ -198,6 +199,7 @@ impl<'a> DaemonJson<'a> {
                 ok: report.config.ok,
                 read_at: rfc3339(report.config.read_at),
                 problem: report.config.problem.as_deref(),
+                needs_restart: &report.config.needs_restart,
             },
         }
     }

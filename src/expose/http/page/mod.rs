@@ -107,10 +107,7 @@ fn title(report: &Report) -> String {
 }
 
 fn warnings(report: &Report) -> Markup {
-    let config = (!report.config.ok).then(|| {
-        let problem = report.config.problem.as_deref().unwrap_or("no reason given");
-        format!("The newest configuration was refused, the old one is in use: {problem}")
-    });
+    let config = report.config.in_words().map(|words| format!("Configuration: {words}"));
     let acting =
         (!report.acting).then(|| format!("This daemon starts nothing: {}.", daemon_words(report)));
     html! {
