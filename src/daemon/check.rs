@@ -9,10 +9,11 @@ use chrono::{Duration, NaiveDate};
 
 use super::report::{Finding, Verdict};
 use crate::config::{
-    DatasetSettings, DeadManSettings, HoldPolicy, NamedDates, NetworkSource, Settings,
+    DatasetSettings, DeadManSettings, HoldPolicy, NetworkSource, Settings, entry_for,
 };
 use crate::domain::RuleState;
 use crate::domain::partition_date::fold_ranges;
+use crate::plan;
 use crate::platform::{Answer, Caller, Listing, PlatformError, World};
 
 /// A hold is refused beyond this difference to AWS's clock.
@@ -279,10 +280,6 @@ impl Checker<'_> {
     fn allowed_in_vain(&self, dumps: Option<&BTreeSet<NaiveDate>>) -> Vec<Finding> {
         let backfill = &self.dataset.backfill;
         let today = self.world.now().with_timezone(&self.dataset.timezone).date_naive();
-        let is_denied =
-            |date: &NaiveDate| crate::config::entry_for(&backfill.deny, *date, today).is_some();
-        let has_no_dump =
-            |date: &NaiveDate| *date <= today && dumps.is_some_and(|dumps| !dumps.contains(date));
         let mut findings = Vec::new();
         for (name, entry) in &backfill.allow {
             let mut tell = |detail: String, hint: &str| {
@@ -293,17 +290,41 @@ impl Checker<'_> {
                 tell("it has ended (until)".to_owned(), "remove it or move its end");
                 continue;
             }
-            if let Some(dates) = those(entry, is_denied) {
-                tell(format!("denied as well, and deny wins: {dates}"), "take them out of one");
-            }
-            if let Some(dates) = those(entry, |date| *date > today) {
-                tell(format!("in the future: {dates}"), "check the year");
-            }
-            if let Some(dates) = those(entry, has_no_dump) {
-                tell(format!("without a dump in the landing bucket: {dates}"), "ask the supplier");
+            let dates: BTreeSet<NaiveDate> =
+                entry.dates.iter().flat_map(|span| span.days()).collect();
+            for obstacle in Obstacle::ALL {
+                let held = |date: &NaiveDate| self.obstacle(*date, today, dumps) == Some(obstacle);
+                let (what, hint) = obstacle.in_words();
+                if let Some(dates) = in_ranges(dates.iter().copied().filter(held)) {
+                    tell(format!("{what}: {dates}"), hint);
+                }
             }
         }
         findings
+    }
+
+    /// What keeps an allowed date from being run, if anything that can be told beforehand does.
+    fn obstacle(
+        &self,
+        date: NaiveDate,
+        today: NaiveDate,
+        dumps: Option<&BTreeSet<NaiveDate>>,
+    ) -> Option<Obstacle> {
+        let min_age = Duration::days(i64::from(self.dataset.window.min_age_days));
+        let has_no_dump = dumps.is_some_and(|dumps| !dumps.contains(&date));
+        if entry_for(&self.dataset.backfill.deny, date, today).is_some() {
+            Some(Obstacle::Denied)
+        } else if date > today {
+            Some(Obstacle::InTheFuture)
+        } else if has_no_dump && !plan::is_expected(&self.dataset.calendar, date) {
+            Some(Obstacle::NotExpected)
+        } else if has_no_dump {
+            Some(Obstacle::NoDump)
+        } else if today < date + min_age {
+            Some(Obstacle::TooYoung)
+        } else {
+            None
+        }
     }
 
     fn seen(&self, what: &str, looked: Answer<String>) -> Finding {
@@ -316,10 +337,40 @@ impl Checker<'_> {
     }
 }
 
-/// The entry's dates of which that is true, in ranges; `None` when there are none.
-fn those(entry: &NamedDates, is_true: impl Fn(&NaiveDate) -> bool) -> Option<String> {
-    let dates: BTreeSet<NaiveDate> =
-        entry.dates.iter().flat_map(|span| span.days()).filter(is_true).collect();
+/// Why an allowed date does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Obstacle {
+    Denied,
+    InTheFuture,
+    NotExpected,
+    NoDump,
+    TooYoung,
+}
+
+impl Obstacle {
+    const ALL: [Self; 5] =
+        [Self::Denied, Self::InTheFuture, Self::NotExpected, Self::NoDump, Self::TooYoung];
+
+    /// What it is, and what a person could do.
+    fn in_words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Denied => ("denied as well, and deny wins", "take them out of one"),
+            Self::InTheFuture => ("in the future", "check the year"),
+            Self::NotExpected => (
+                "not expected by the calendar, and without a dump",
+                "take them out, or add them to calendar.also",
+            ),
+            Self::NoDump => ("without a dump in the landing bucket", "ask the supplier"),
+            Self::TooYoung => (
+                "younger than window.min_age_days, so still the nightly's",
+                "wait: they run by themselves once they are old enough",
+            ),
+        }
+    }
+}
+
+/// The dates in ranges; `None` when there are none.
+fn in_ranges(dates: impl Iterator<Item = NaiveDate>) -> Option<String> {
     let spans = fold_ranges(dates, |a, b| a.succ_opt() == Some(b));
     let words: Vec<String> = spans.iter().map(ToString::to_string).collect();
     (!words.is_empty()).then(|| words.join(", "))

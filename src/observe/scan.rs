@@ -64,6 +64,10 @@ async fn look(
         raw_zone::coverage(platform, dataset, dates, scope.in_flight),
     );
     let (mut landing, coverage) = both(dumps, coverage)?;
+    let unseen = unseen_sources(&coverage);
+    if !unseen.is_empty() {
+        return Err(unseen);
+    }
     if let Some(cause) = collapse(&coverage, scope.last.as_ref()) {
         return Err(vec![cause]);
     }
@@ -113,6 +117,25 @@ fn named(
         .flat_map(|span| span.days());
     let outside = |date: &NaiveDate| *date <= today && window.binary_search(date).is_err();
     allowed.chain(scope.asked.iter().copied()).filter(outside).collect()
+}
+
+/// A source whose tables have no partition, before the window or in it, was never seen: either
+/// nothing was ever ingested, which is not for us to begin, or the catalog hides it.
+fn unseen_sources(coverage: &Coverage) -> Vec<Blindness> {
+    let expected = || coverage.tables.iter().filter(|table| !table.optional);
+    let seen = |source: &str| {
+        coverage.tables.iter().any(|table| table.source == source && table.begins.is_some())
+    };
+    let sources: BTreeSet<&str> = expected().map(|table| table.source.as_str()).collect();
+    let unseen = sources.into_iter().filter(|source| !seen(source)).map(|source| Blindness {
+        what: format!("raw.{source}"),
+        why: "no table of it has any partition: if its data is there, the role cannot see it \
+              (permissions, Lake Formation); if nothing was ever ingested, the first date is not \
+              gapmend's to load"
+            .to_owned(),
+        class: ErrorClass::Denied,
+    });
+    unseen.collect()
 }
 
 /// Far fewer tables or partitions than last time is never believed.

@@ -15,6 +15,9 @@ use crate::platform::{Answer, ObjectRange, Platform};
 
 /// The end record is at the very end, unless a comment follows it; real dumps have none.
 const TAIL_BYTES: u64 = 4 * 1024;
+/// The end record with the longest comment that there can be: read only where it is not in the
+/// tail.
+const LONGEST_TAIL_BYTES: u64 = 22 + 0xffff;
 /// A dump has one entry; a directory larger than this is not one of ours.
 const DIRECTORY_BYTES_AT_MOST: u64 = 256 * 1024;
 /// The load task has a disk of 50 GiB, the zip and the dump side by side.
@@ -74,10 +77,18 @@ where
     if size < END_BYTES as u64 {
         return Ok(Some(broken("it is too short")));
     }
-    let tail_length = TAIL_BYTES.min(size);
-    let tail_from = size - tail_length;
-    let tail = read(tail_from, tail_length).await?;
-    let mut directory = match find_directory(&tail, size) {
+    let mut tail_from = size.saturating_sub(TAIL_BYTES);
+    let mut tail = read(tail_from, size - tail_from).await?;
+    let mut end = find_end(&tail);
+    if end.is_none() && tail_from > 0 {
+        tail_from = size.saturating_sub(LONGEST_TAIL_BYTES);
+        tail = read(tail_from, size - tail_from).await?;
+        end = find_end(&tail);
+    }
+    let Some(end) = end else {
+        return Ok(Some(broken("it has no end of central directory: it was cut off")));
+    };
+    let mut directory = match find_directory(&tail, end, size) {
         Ok(directory) => directory,
         Err(fault) => return Ok(Some(fault)),
     };
@@ -127,11 +138,12 @@ fn broken(why: &str) -> DumpFault {
     DumpFault::BrokenZip(why.to_owned())
 }
 
-fn find_directory(tail: &[u8], file_size: u64) -> Result<Directory, DumpFault> {
-    let at = (0..=tail.len().saturating_sub(END_BYTES))
-        .rev()
-        .find(|at| is_end_record(tail, *at))
-        .ok_or_else(|| broken("it has no end of central directory: it was cut off"))?;
+fn find_end(tail: &[u8]) -> Option<usize> {
+    (0..=tail.len().saturating_sub(END_BYTES)).rev().find(|at| is_end_record(tail, *at))
+}
+
+/// What the end record at `at` says.
+fn find_directory(tail: &[u8], at: usize, file_size: u64) -> Result<Directory, DumpFault> {
     let record = &tail[at..];
     let directory = Directory {
         entries: number(record, 10, 2),

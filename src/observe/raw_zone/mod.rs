@@ -242,7 +242,7 @@ impl<'a> TableLook<'a> {
     }
 
     /// A predicate is blind to what lies before it. Where other tables have dates that this one
-    /// seems to begin after, its own first partition is looked for.
+    /// seems to begin after, or none has any, its own first partition is looked for.
     async fn with_what_came_earlier(
         mut self,
         platform: &dyn Platform,
@@ -251,7 +251,7 @@ impl<'a> TableLook<'a> {
         oldest: Option<NaiveDate>,
     ) -> Result<Self, Blindness> {
         let first = self.catalog.dates.first();
-        let begins_late = oldest.is_some_and(|oldest| first.is_none_or(|first| oldest < first));
+        let begins_late = first.is_none_or(|first| oldest.is_some_and(|oldest| oldest < first));
         if begins_late {
             catalog::look_earlier(platform, &self.table, dates, &mut self.catalog).await?;
         }

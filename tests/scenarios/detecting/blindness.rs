@@ -1,16 +1,22 @@
 //! "Everything is missing" is never believed: what could not be seen is not absent.
 
 use gapmend::daemon::Engine;
-use gapmend::domain::PassOutcome;
+use gapmend::domain::{DateStatus, PassOutcome};
+use gapmend::platform::Clock;
 use gapmend::sim::{FaultKind, FaultWhen, Moment, World};
 
 use super::super::bed::{Bed, date, keys_of, world};
 use super::TABLES;
 
-/// A daemon that saw everything once, in a world with one gap that may not be started yet.
-async fn after_a_clear_look() -> (Bed, Engine) {
+/// A world with one gap that may not be started yet.
+fn before_hours() -> Bed {
     let hours = "[datasets.liberator.backfill]\nhours = \"14:00-18:00\"\n";
-    let bed = Bed::new(world().gap(date("2026-06-15")), hours);
+    Bed::new(world().gap(date("2026-06-15")), hours)
+}
+
+/// A daemon that saw everything once.
+async fn after_a_clear_look() -> (Bed, Engine) {
+    let bed = before_hours();
     let mut engine = bed.acting_engine().await;
     let pass = engine.pass("liberator").await;
     assert_eq!(pass.outcome, PassOutcome::Skipped, "{}", pass.detail);
@@ -30,16 +36,20 @@ async fn check_blind(what: &str, change: impl FnOnce(&mut World), words: &str) {
     assert_eq!(bed.calls_of("ecs:RunTask"), 0, "{what}");
 }
 
-fn every_partition(world: &mut World) {
-    let zones = world.names.raw.clone();
-    for zone in &zones {
+/// The catalog shows nothing of so many days, in these raw zones.
+fn hide_partitions(world: &mut World, zones: std::ops::Range<usize>, days: i64) {
+    for zone in world.names.raw[zones].to_vec() {
         for table in &zone.tables {
-            for back in 0..40 {
+            for back in 0..days {
                 let day = date("2026-06-30") - chrono::Duration::days(back);
                 world.unregister(&zone.database, table, day);
             }
         }
     }
+}
+
+fn every_partition(world: &mut World) {
+    hide_partitions(world, 0..2, 40);
 }
 
 fn denied(operation: &'static str) -> impl FnOnce(&mut World) {
@@ -56,7 +66,9 @@ async fn a_catalog_that_suddenly_shows_far_less_is_not_believed() {
         world.drop_table(&database, TABLES[1]);
     };
     check_blind("tables hidden", hide_two, "a collapse is not believed").await;
-    check_blind("partitions hidden", every_partition, "a collapse is not believed").await;
+    let most = |world: &mut World| hide_partitions(world, 0..2, 20);
+    check_blind("partitions hidden", most, "a collapse is not believed").await;
+    check_blind("all of them", every_partition, "no table of it has any partition").await;
     let hide_zone = |world: &mut World| {
         let zone = world.names.raw[1].clone();
         for table in &zone.tables {
@@ -103,4 +115,65 @@ async fn a_candidate_is_looked_at_once_more_by_its_values_and_its_objects() {
     bed.serve_until(&mut engine, at_two).await;
     assert_eq!(bed.calls_of("ecs:RunTask"), 0, "{:?}", bed.sim.lock().tasks());
     assert_eq!(bed.calls_of("glue:BatchGetPartition"), TABLES.len());
+}
+
+/// What a first look, with nothing to compare with, says of a world.
+async fn check_first_look(what: &str, change: impl FnOnce(&mut World), words: &[&str]) {
+    let bed = Bed::new(world().gap(date("2026-06-15")), "");
+    change(&mut bed.sim.lock());
+    let mut engine = bed.acting_engine().await;
+    let pass = engine.pass("liberator").await;
+    assert_eq!(pass.outcome, PassOutcome::Error, "{what}: {}", pass.detail);
+    for words in words {
+        assert!(pass.detail.contains(words), "{what}: {}", pass.detail);
+    }
+    assert!(engine.last_plan("liberator").unwrap().census.is_none(), "{what}");
+    assert_eq!(bed.calls_of("ecs:RunTask"), 0, "{what}");
+}
+
+#[tokio::test]
+async fn a_first_look_that_finds_no_partition_at_all_is_blind_and_not_a_year_of_gaps() {
+    check_first_look("all hidden", every_partition, &["no table of it has any partition"]).await;
+    let one_source = |world: &mut World| hide_partitions(world, 1..2, 40);
+    check_first_look("a source hidden", one_source, &["raw.env-enforcement"]).await;
+    check_first_look("denied", denied("glue:GetPartitions"), &["denied"]).await;
+}
+
+#[tokio::test]
+async fn a_window_without_any_partition_is_believed_when_there_are_older_ones() {
+    // Forty days of history, of which the window's 25 are lost: the pipeline stood still.
+    let bed = Bed::new(world().days(40).no_supplier(), "");
+    for table in TABLES {
+        for back in 0..27 {
+            let day = date("2026-06-30") - chrono::Duration::days(back);
+            bed.purge(table, &day.to_string());
+        }
+    }
+    let verdict = bed.verdict("2026-06-15").await;
+    assert_eq!(verdict.status, DateStatus::Missing, "{}", verdict.reason);
+}
+
+#[tokio::test]
+async fn a_scan_that_loses_any_one_of_its_calls_is_blind_and_never_half() {
+    let lists = ["glue:GetTables", "glue:GetPartitions", "s3:ListObjectsV2", "s3:GetObject"];
+    let (whole, _) = after_a_clear_look().await;
+    for operation in lists {
+        let calls = whole.calls_of(operation) as u64;
+        assert!(calls > 0, "{operation}");
+        let kinds = [FaultKind::Throttle, FaultKind::Timeout];
+        for (call, kind) in (1..=calls).flat_map(|call| kinds.map(|kind| (call, kind))) {
+            let bed = before_hours();
+            let when = FaultWhen::Call(call);
+            bed.sim.lock().faults.add(operation, when, kind, Moment::Before);
+            let mut engine = bed.acting_engine().await;
+            let pass = engine.pass("liberator").await;
+            let what = format!("{kind:?} of {operation}, call {call}: {}", pass.detail);
+            assert_eq!(pass.outcome, PassOutcome::Error, "{what}");
+            assert!(engine.last_plan("liberator").unwrap().census.is_none(), "{what}");
+            // It passes, and the next look is whole.
+            bed.clock.sleep(std::time::Duration::from_mins(6)).await;
+            let pass = engine.pass("liberator").await;
+            assert_eq!(pass.outcome, PassOutcome::Skipped, "{what}, then {}", pass.detail);
+        }
+    }
 }

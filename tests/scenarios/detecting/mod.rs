@@ -5,6 +5,7 @@ mod blindness;
 mod calls;
 mod dumps;
 mod flags;
+mod statuses;
 mod tables;
 
 /// The tables of the model's raw zones.
