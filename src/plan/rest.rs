@@ -282,7 +282,9 @@ impl fmt::Display for Rest {
             ),
             Self::Holding { detail, .. } => write!(f, "{detail}"),
             Self::HoldRefused { why } => write!(f, "the trigger may not be held: {why}"),
-            Self::OtherDataset { dataset } => write!(f, "dataset {dataset} has the one run, or is next"),
+            Self::OtherDataset { dataset } => {
+                write!(f, "dataset {dataset} has the one run, or is next")
+            }
             Self::InProgress { run, stage, detail } => {
                 write!(f, "run {run}, stage {}: {detail}", stage.label())
             }
