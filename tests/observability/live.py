@@ -157,6 +157,10 @@ def dump_of(day: datetime.date, folder: Path) -> Path:
     return path
 
 
+def today() -> datetime.date:
+    return datetime.datetime.now(datetime.timezone.utc).date()
+
+
 def soon() -> str:
     """The time of day in an hour, in UTC."""
     return time.strftime("%H:%M", time.gmtime(time.time() + 3600))
@@ -196,7 +200,7 @@ def healthy(demo: Demo, prometheus: Prometheus, silence: Silence, webhook: Webho
 def held(demo: Demo, prometheus: Prometheus, silence: Silence, webhook: Webhook):
     """The dump that never came is uploaded by hand, under a hold; then it is missed no more."""
     demo.configure("52-hold.toml", HOLD)
-    day = datetime.date.today() - datetime.timedelta(NEVER_CAME_DAYS)
+    day = today() - datetime.timedelta(NEVER_CAME_DAYS)
     file = dump_of(day, demo.config.parent)
     demo.command("upload", file, "--date", day, "--force-size", "--reason", "a test")
     silence.look()
@@ -205,16 +209,16 @@ def held(demo: Demo, prometheus: Prometheus, silence: Silence, webhook: Webhook)
 
 def stranded(demo: Demo, prometheus: Prometheus, silence: Silence, webhook: Webhook):
     """A live dump lands while the rule is off, and is rescued by what the alert says."""
-    today = datetime.datetime.now(datetime.timezone.utc).date()
+    day = today()
     demo.events("DisableRule")
-    demo.put_dump(today, dump_of(today, demo.config.parent).read_bytes())
+    demo.put_dump(day, dump_of(day, demo.config.parent).read_bytes())
     demo.wake()
     alert = notified(webhook, "pages", "GapmendLiveDumpStranded", "firing")
     is_sound(alert, f"aws events enable-rule --name {RULE}", f"aws s3 cp s3://{LANDING}KEY s3://{LANDING}KEY")
     silence.look()
     demo.events("EnableRule")
-    key = f"/{LANDING}liberator_dump_{today:%y%m%d}.zip"
-    demo.put_dump(today, b"", **{"x-amz-copy-source": key, "x-amz-metadata-directive": "REPLACE"})
+    key = f"/{LANDING}liberator_dump_{day:%y%m%d}.zip"
+    demo.put_dump(day, b"", **{"x-amz-copy-source": key, "x-amz-metadata-directive": "REPLACE"})
     demo.wake()
     notified(webhook, "pages", "GapmendLiveDumpStranded", "resolved")
 
