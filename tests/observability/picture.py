@@ -2,7 +2,7 @@
 
 The answers of a real Prometheus that scraped a real gapmend, to the panels' own queries, at the
 panels' own places, with their units, mappings, thresholds and empty texts. It is no Grafana: the
-drawing is this file's, and plainer. Needs Chromium, for the picture; CI does not draw it.
+drawing is this file's, and plainer. Needs Chromium; CI draws it too, and throws it away.
 """
 
 import html

@@ -57,4 +57,6 @@ echo "-- everything wrong at once"
 python3 "$here/worst.py"
 
 echo "-- a running gapmend"
-python3 "$here/live.py" "$gapmend"
+drawn=()
+if command -v chromium >/dev/null; then drawn=("$work/preview.png"); fi
+python3 "$here/live.py" "$gapmend" "${drawn[@]}"
