@@ -39,6 +39,8 @@ pub(super) trait Senses: Send + Sync {
     fn lag(&self) -> TimeDelta {
         TimeDelta::zero()
     }
+    /// A call is about to leave it, whatever it is.
+    fn leaves(&self, _call: &'static str) {}
     /// It is about to ask for an effect.
     fn asks(&self, _effect: &Effect) {}
     /// It was answered.
@@ -138,6 +140,7 @@ impl Fate {
             self.died.notify_one();
             std::future::pending::<()>().await;
         }
+        self.senses.leaves(name);
     }
 }
 

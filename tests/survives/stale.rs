@@ -12,11 +12,12 @@ use gapmend::sim::{RuleSetting, Sim, SimClock, SimPlatform};
 use tokio_util::sync::CancellationToken;
 
 use super::bed::{Bed, block_on, date, world};
-use super::mortal::{Fate, Senses};
+use super::mortal::{Effect, Fate, Senses};
 
 const GAP: &str = "2026-06-20";
 
-/// Reads the rule as it was half a minute ago after its first change, but for the first look.
+/// Reads the rule as it was before its first change for ten minutes after it, but for the first
+/// look.
 struct Backwards {
     sim: Sim,
 }
@@ -25,8 +26,9 @@ impl Senses for Backwards {
     fn lag(&self) -> TimeDelta {
         let world = self.sim.lock();
         let [change] = world.rule_history() else { return TimeDelta::zero() };
-        let seen = world.now() - change.at <= TimeDelta::seconds(3);
-        if seen { TimeDelta::zero() } else { TimeDelta::seconds(30) }
+        let age = world.now() - change.at;
+        let truly = age <= TimeDelta::seconds(3) || age > TimeDelta::minutes(10);
+        if truly { TimeDelta::zero() } else { age + TimeDelta::seconds(1) }
     }
 }
 
@@ -43,6 +45,55 @@ fn a_rule_that_is_read_as_it_was_before_our_hold_is_not_taken_for_released() {
         let history = bed.sim.lock().rule_history().to_vec();
         assert_eq!(history.first().map(|change| change.state), Some(RuleSetting::Disabled));
         assert_eq!(history.last().map(|change| change.state), Some(RuleSetting::Enabled));
+    });
+}
+
+/// A Terraform apply enables the rule again (H15) after the pass has looked at it, while the date
+/// is looked at once more; and tells how the rule was whenever a copy was asked for.
+struct RollsOut {
+    sim: Sim,
+    done: Mutex<bool>,
+    copied_under: Mutex<Vec<RuleSetting>>,
+}
+
+impl RollsOut {
+    fn rule(&self) -> RuleSetting {
+        let world = self.sim.lock();
+        world.rule(&world.names.rule, &world.names.event_bus).unwrap().state
+    }
+}
+
+impl Senses for RollsOut {
+    fn leaves(&self, call: &'static str) {
+        let held = self.rule() == RuleSetting::Disabled;
+        if held && call == "read glue:partitions_at" && !*self.done.lock().unwrap() {
+            *self.done.lock().unwrap() = true;
+            self.sim.lock().terraform_enables_trigger();
+        }
+    }
+
+    fn asks(&self, effect: &Effect) {
+        if effect.name == "s3:copy" {
+            self.copied_under.lock().unwrap().push(self.rule());
+        }
+    }
+}
+
+/// The pass saw the rule disabled; only the reading right before the copy knows better.
+#[test]
+fn a_rule_that_comes_back_between_the_look_and_the_copy_is_not_written_under() {
+    block_on(async {
+        let bed = Bed::staging(world().gap(date(GAP)).old_name(date(GAP)), "6m");
+        let before = bed.copies();
+        let (done, copied_under) = Default::default();
+        let senses = Arc::new(RollsOut { sim: bed.sim.clone(), done, copied_under });
+        let watching = Arc::clone(&senses) as _;
+        bed.live(&Fate::with_senses(&bed.sim, u64::MAX, watching)).await;
+        assert!(*senses.done.lock().unwrap(), "nobody looked at the date under the hold");
+        let copied_under = senses.copied_under.lock().unwrap().clone();
+        assert_eq!(copied_under, [RuleSetting::Disabled], "once, under the next hold");
+        bed.assert_healed(date(GAP), "rolled out");
+        bed.assert_sound(&before, &[date(GAP)], "rolled out").await;
     });
 }
 

@@ -11,10 +11,12 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../../.." && pwd)"
 copy="$(mktemp -d)"
-trap 'rm -rf "$copy"' EXIT
+trap 'cargo clean --quiet -p gapmend; rm -rf "$copy"' EXIT
 (cd "$root" && git ls-files -z | tar --null -T - -c) | tar x -C "$copy"
 cd "$copy"
 patch --quiet -p1 < "$here/switches.patch"
+# In a target folder that both share, cargo must not take the copy's objects for the checkout's.
+sed -i "0,/^version = .*/s//version = \"0.0.0-reverted.$$\"/" Cargo.toml
 
 # The longest that a stage of the tests may take, in seconds: a rule that is off may make a test
 # go round in circles, and that is noticed as well.
