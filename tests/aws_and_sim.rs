@@ -279,6 +279,8 @@ async fn the_rule_and_its_dead_man_look_the_same_through_both_doors() {
         fires_at: now() + Duration::hours(2),
         role_arn: "arn:aws:iam::111122223333:role/dead-man".into(),
     };
+    assert_eq!(both!(doors, takes_dead_men("gapmend")), Ok(true));
+    assert_eq!(both!(doors, takes_dead_men("absent")), Ok(false));
     assert_eq!(both!(doors, dead_man("gapmend", "gapmend-1")), Ok(None));
     doors.aws.arm_dead_man(&switch).await.unwrap();
     assert_eq!(both!(doors, dead_man("gapmend", "gapmend-1")).as_ref(), Ok(&Some(switch.clone())));

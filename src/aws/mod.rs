@@ -54,7 +54,7 @@ use crate::platform::{
 
 /// Every operation that is ever asked for, as `service:Operation`: so that the metrics of all of
 /// them exist from the start.
-pub const OPERATIONS: [&str; 32] = [
+pub const OPERATIONS: [&str; 33] = [
     ecs::DESCRIBE_TASKS,
     ecs::LIST_TASKS,
     ecs::RUN_TASK,
@@ -86,6 +86,7 @@ pub const OPERATIONS: [&str; 32] = [
     scheduler::CREATE_SCHEDULE,
     scheduler::DELETE_SCHEDULE,
     scheduler::GET_SCHEDULE,
+    scheduler::GET_SCHEDULE_GROUP,
     sts::GET_CALLER_IDENTITY,
 ];
 
@@ -304,5 +305,9 @@ impl Platform for AwsPlatform {
 
     async fn disarm_dead_man(&self, group: &str, name: &str) -> Answer<()> {
         self.schedules.disarm(group, name).await
+    }
+
+    async fn takes_dead_men(&self, group: &str) -> Answer<bool> {
+        self.schedules.takes(group).await
     }
 }

@@ -10,8 +10,8 @@ use aws_config::SdkConfig;
 use aws_sdk_scheduler::error::BuildError;
 use aws_sdk_scheduler::operation::get_schedule::GetScheduleOutput;
 use aws_sdk_scheduler::types::{
-    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, ScheduleState,
-    Target,
+    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy,
+    ScheduleGroupState, ScheduleState, Target,
 };
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,8 @@ use crate::platform::{Answer, DeadMan};
 pub(super) const CREATE_SCHEDULE: &str = "scheduler:CreateSchedule";
 /// `scheduler:GetSchedule`
 pub(super) const GET_SCHEDULE: &str = "scheduler:GetSchedule";
+/// `scheduler:GetScheduleGroup`
+pub(super) const GET_SCHEDULE_GROUP: &str = "scheduler:GetScheduleGroup";
 /// `scheduler:DeleteSchedule`
 pub(super) const DELETE_SCHEDULE: &str = "scheduler:DeleteSchedule";
 
@@ -98,6 +100,14 @@ impl Schedules {
             self.client.delete_schedule().group_name(group).name(name).client_token(token);
         let answer = self.line.ask(DELETE_SCHEDULE, Repeat::Safe, || request.clone().send()).await;
         if_present(answer).map(drop)
+    }
+
+    /// Whether a group is there, and not about to go.
+    pub(super) async fn takes(&self, group: &str) -> Answer<bool> {
+        let request = self.client.get_schedule_group().name(group);
+        let answer = self.line.read(GET_SCHEDULE_GROUP, || request.clone().send()).await;
+        let found = if_present(answer)?;
+        Ok(found.is_some_and(|group| group.state == Some(ScheduleGroupState::Active)))
     }
 }
 

@@ -11,7 +11,7 @@ use super::report::{Finding, Verdict};
 use crate::config::{
     DatasetSettings, DeadManSettings, HoldPolicy, NetworkSource, Settings, entry_for,
 };
-use crate::domain::RuleState;
+use crate::domain::{ErrorClass, RuleState};
 use crate::domain::partition_date::fold_ranges;
 use crate::plan;
 use crate::platform::{Answer, Caller, Listing, PlatformError, World};
@@ -254,15 +254,40 @@ impl Checker<'_> {
         if self.dataset.load.network == NetworkSource::FromTrigger {
             findings.push(self.target(&rule));
         }
-        let holds = trigger.hold != HoldPolicy::Never;
-        if holds && matches!(trigger.dead_man, Some(DeadManSettings::Accepted)) {
-            findings.push(doubtful(
+        if trigger.hold != HoldPolicy::Never {
+            findings.extend(self.dead_man(trigger.dead_man.as_ref()).await);
+        }
+        findings
+    }
+
+    async fn dead_man(&self, settings: Option<&DeadManSettings>) -> Option<Finding> {
+        match settings? {
+            DeadManSettings::Accepted => Some(doubtful(
                 self.subject("dead man's switch"),
                 "none: if gapmend dies while it holds the rule, nothing enables it".to_owned(),
                 "configure trigger.dead_man",
-            ));
+            )),
+            DeadManSettings::Schedule { group, .. } => Some(self.schedule_group(group).await),
         }
-        findings
+    }
+
+    /// A role that only observes may not ask: that is told, and is no fault.
+    async fn schedule_group(&self, group: &str) -> Finding {
+        let subject = self.subject(&format!("schedule group {group}"));
+        match self.world.platform.takes_dead_men(group).await {
+            Ok(true) => right(subject, "there".to_owned()),
+            Ok(false) => wrong(
+                subject,
+                "not there, or being deleted: every hold would be refused".to_owned(),
+                "create it (deploy/terraform does), or correct trigger.dead_man.group",
+            ),
+            Err(error) if error.class == ErrorClass::Denied => doubtful(
+                subject,
+                format!("whether it is there may not be asked: {error}"),
+                "grant scheduler:GetScheduleGroup, as deploy/iam/hold.json does; without the group every hold is refused",
+            ),
+            Err(error) => failed(subject, &error),
+        }
     }
 
     fn target(&self, rule: &crate::domain::Rule) -> Finding {

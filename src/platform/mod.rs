@@ -376,6 +376,8 @@ pub trait Platform: Send + Sync {
     async fn dead_man(&self, group: &str, name: &str) -> Answer<Option<DeadMan>>;
     /// Deletes a dead man's switch; absent is fine.
     async fn disarm_dead_man(&self, group: &str, name: &str) -> Answer<()>;
+    /// Whether a group takes switches: one that is absent or being deleted does not.
+    async fn takes_dead_men(&self, group: &str) -> Answer<bool>;
 }
 
 /// A part of an object.

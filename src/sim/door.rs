@@ -403,6 +403,12 @@ impl Platform for SimPlatform {
             none_if(world.delete_schedule(group, name), "ResourceNotFoundException").map(|_| ())
         })
     }
+
+    async fn takes_dead_men(&self, group: &str) -> Answer<bool> {
+        self.ask("scheduler:GetScheduleGroup", group, |world| {
+            Ok(world.schedule_groups().iter().any(|known| known == group))
+        })
+    }
 }
 
 fn created(written: SimResult<String>) -> SimResult<Created> {

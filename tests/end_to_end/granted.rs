@@ -140,6 +140,7 @@ async fn repairing_uses_all_that_it_adds_and_no_other() {
 async fn holding_uses_all_that_it_adds_and_no_other() {
     let hold = format!("[datasets.liberator.trigger]\nhold = \"run\"{HOLDING}");
     let stage = Stage::set_with(world().gap(days_ago(10)), &hold).await;
+    stage.run(&["check"]).await.with_code(0);
     stage.run(&["heal"]).await.with_code(0);
     assert!(stage.sim.lock().is_whole(days_ago(10)));
     every_grant_is_used(&[&stage], &["observe", "heal", "hold"], &["hold"]);

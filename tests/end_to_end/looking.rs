@@ -128,6 +128,36 @@ async fn check_is_content_with_a_whole_pipeline_and_names_what_is_not_there() {
     stage.json_with_code(&["check"], 1).await;
 }
 
+const HOLDS_IN: &str = r#"
+[datasets.liberator.trigger]
+hold = "upload"
+dead_man = { group = "GROUP", role_arn = "arn:aws:iam::111122223333:role/dead-man", after = "2h" }
+"#;
+
+#[tokio::test]
+async fn check_sees_that_no_switch_could_be_armed() {
+    let stage = Stage::set_with(world(), &HOLDS_IN.replace("GROUP", "gapmend")).await;
+    let verdict_and_hint = |answer: &serde_json::Value| {
+        let mut findings = answer["findings"].as_array().unwrap().iter();
+        let is_group = |subject: &str| subject.starts_with("liberator: schedule group ");
+        let found = findings.find(|it| is_group(it["subject"].as_str().unwrap())).unwrap();
+        let hint = found["hint"].as_str().unwrap_or_default().to_owned();
+        (found["verdict"].as_str().unwrap().to_owned(), hint)
+    };
+    let there = stage.json(&["check"]).await;
+    assert_eq!(verdict_and_hint(&there).0, "ok");
+
+    let asked = "scheduler:GetScheduleGroup";
+    stage.sim.lock().faults.add(asked, FaultWhen::Always, FaultKind::Denied, Moment::Before);
+    let (verdict, hint) = verdict_and_hint(&stage.json(&["check"]).await);
+    assert!(verdict == "warning" && hint.contains(asked), "{verdict}: {hint}");
+    stage.sim.lock().faults.clear();
+
+    stage.write("conf.d/20-more.toml", &HOLDS_IN.replace("GROUP", "no-such-group"));
+    let (verdict, hint) = verdict_and_hint(&stage.json_with_code(&["check"], 1).await);
+    assert!(verdict == "error" && hint.contains("trigger.dead_man.group"), "{verdict}: {hint}");
+}
+
 #[tokio::test]
 async fn a_wrong_configuration_is_refused_with_all_its_problems() {
     let stage = Stage::set(world()).await;

@@ -181,6 +181,10 @@ pub(crate) fn asks_of(call: &WireCall) -> Vec<Ask> {
             let resource = format!("arn:aws:logs:{ACCOUNT}:log-group:{group}:log-stream:{stream}");
             vec![Ask::new(&format!("logs:{operation}"), resource)]
         }
+        ("scheduler", "GetScheduleGroup") => {
+            let group = format!("arn:aws:scheduler:{ACCOUNT}:schedule-group/{target}");
+            vec![Ask::new("scheduler:GetScheduleGroup", group)]
+        }
         ("scheduler", operation) => {
             let group = context("schedule-group");
             let resource = format!("arn:aws:scheduler:{ACCOUNT}:schedule/{group}/{target}");

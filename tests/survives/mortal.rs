@@ -430,4 +430,8 @@ impl Platform for MortalPlatform {
         let effect = Effect::new("scheduler:disarm", name);
         self.effect(effect, self.inner.disarm_dead_man(group, name)).await
     }
+    async fn takes_dead_men(&self, group: &str) -> Answer<bool> {
+        self.fate.call("read scheduler:group").await;
+        self.inner.takes_dead_men(group).await
+    }
 }

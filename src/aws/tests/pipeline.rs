@@ -161,3 +161,19 @@ async fn only_a_switch_that_would_work_is_read_back() {
     assert_eq!(read().await.unwrap(), None);
     bench.aws.disarm_dead_man("gapmend", "gapmend-liberator-42").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_group_that_is_being_deleted_takes_no_switch() {
+    let group = |state| Reply::ok(json!({ "Name": "gapmend", "State": state }).to_string());
+    let bench = Bench::with([
+        group("ACTIVE"),
+        group("DELETING"),
+        Reply::error(404, "ResourceNotFoundException", "Schedule group gapmend does not exist."),
+        Reply::error(403, "AccessDeniedException", "User: me is not authorized"),
+    ])
+    .await;
+    let takes = || bench.aws.takes_dead_men("gapmend");
+    assert_eq!((takes().await, takes().await, takes().await), (Ok(true), Ok(false), Ok(false)));
+    assert_eq!(takes().await.unwrap_err().class, ErrorClass::Denied);
+    assert!(bench.server.requests()[0].line.starts_with("GET /schedule-groups/gapmend "));
+}

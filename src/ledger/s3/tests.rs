@@ -218,6 +218,9 @@ impl Platform for Bucket {
     async fn disarm_dead_man(&self, _: &str, _: &str) -> Answer<()> {
         unreachable!()
     }
+    async fn takes_dead_men(&self, _: &str) -> Answer<bool> {
+        unreachable!()
+    }
 }
 
 async fn open(bucket: &Arc<Bucket>, prefix: &str) -> Ledger {
