@@ -11,12 +11,16 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../../.." && pwd)"
 copy="$(mktemp -d)"
-trap 'cargo clean --quiet -p gapmend; rm -rf "$copy"' EXIT
+objects=()
+trap 'rm -rf "$copy" "${objects[@]}"' EXIT
 (cd "$root" && git ls-files -z | tar --null -T - -c) | tar x -C "$copy"
 cd "$copy"
 patch --quiet -p1 < "$here/switches.patch"
-# In a target folder that both share, cargo must not take the copy's objects for the checkout's.
+# In a target folder that both share, cargo must not take the copy's objects for the checkout's;
+# and it would clean by name only, the checkout's too, so the copy's are deleted by hand.
 sed -i "0,/^version = .*/s//version = \"0.0.0-reverted.$$\"/" Cargo.toml
+
+export CARGO_INCREMENTAL=0
 
 # The longest that a stage of the tests may take, in seconds: a rule that is off may make a test
 # go round in circles, and that is noticed as well.
@@ -25,6 +29,12 @@ built="$(cargo test --lib --test scenarios --test survives --no-run --message-fo
     tail -40 "$copy/build.log"
     exit 1
 }
+mapfile -t objects < <(python3 -c '
+import json, sys
+for line in sys.stdin:
+    unit = json.loads(line) if line.startswith("{") else {}
+    if "@0.0.0-reverted." in unit.get("package_id", ""):
+        print(*unit.get("filenames", []), sep="\n")' <<<"$built")
 tests() {
     python3 -c '
 import json, sys
