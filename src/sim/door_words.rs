@@ -13,6 +13,9 @@ use crate::domain::{
 };
 use crate::platform::{ObjectInfo, PlatformError, TaskFamily};
 
+/// EventBridge's code for two changes that met; the other services have others of the same class.
+const CONCURRENT: &str = "ConcurrentModificationException";
+
 /// A fault as the caller feels it.
 pub(super) fn lost(operation: &'static str, fault: Fault) -> PlatformError {
     let (class, code, message) = match fault.kind {
@@ -20,6 +23,9 @@ pub(super) fn lost(operation: &'static str, fault: Fault) -> PlatformError {
             (ErrorClass::Throttled, Some("ThrottlingException"), "Rate exceeded")
         }
         FaultKind::Denied => (ErrorClass::Denied, Some("AccessDeniedException"), "not authorized"),
+        FaultKind::Concurrent => {
+            (ErrorClass::Conflict, Some(CONCURRENT), "There is concurrent modification")
+        }
         FaultKind::Server => (ErrorClass::Server, Some("InternalFailure"), "internal error"),
         FaultKind::Timeout => (ErrorClass::Timeout, None, "no answer in time"),
         FaultKind::Dropped => (ErrorClass::Transport, None, "the connection was closed"),

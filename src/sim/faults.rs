@@ -14,6 +14,8 @@ pub enum FaultKind {
     Throttle,
     /// Not permitted.
     Denied,
+    /// Somebody else is changing the same thing just then.
+    Concurrent,
     /// A 500.
     Server,
     /// No answer ever comes.

@@ -46,6 +46,16 @@ async fn each_service_denies_and_fails_in_its_own_words() {
 }
 
 #[tokio::test]
+async fn each_service_tells_of_two_changes_that_met_in_its_own_words() {
+    let door = door_with("*", FaultWhen::Always, FaultKind::Concurrent, Moment::Before).await;
+    let concurrent = "ConcurrentModificationException";
+    assert_eq!(code(door.events().enable_rule().name("r").send().await), concurrent);
+    assert_eq!(code(door.glue().get_tables().database_name("d").send().await), concurrent);
+    let schedule = door.scheduler().delete_schedule().name("s").send().await;
+    assert_eq!(code(schedule), "ConflictException");
+}
+
+#[tokio::test]
 async fn a_dropped_connection_is_no_answer_and_before_the_effect_nothing_was_done() {
     let door =
         door_with("ecs:RunTask", FaultWhen::Call(1), FaultKind::Dropped, Moment::Before).await;

@@ -53,6 +53,7 @@ fn realised(service: Service, operation: &str, kind: FaultKind) -> Outcome {
     match kind {
         FaultKind::Throttle => Outcome::Refused(service.throttled()),
         FaultKind::Denied => Outcome::Refused(service.denied(operation)),
+        FaultKind::Concurrent => Outcome::Refused(service.concurrent()),
         FaultKind::Server => Outcome::Refused(service.failed()),
         FaultKind::Timeout => Outcome::Silent,
         FaultKind::Dropped => Outcome::Dropped,

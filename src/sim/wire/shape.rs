@@ -89,6 +89,19 @@ impl Service {
         }
     }
 
+    /// Two changes of one thing met; ours was not made.
+    pub(super) fn concurrent(self) -> Refusal {
+        let message = "There is concurrent modification of the resource.";
+        match self {
+            Self::S3 => Refusal::new(409, "ConditionalRequestConflict", message),
+            Self::Scheduler => Refusal::new(409, "ConflictException", message),
+            Self::Glue | Self::Events => Refusal::bad("ConcurrentModificationException", message),
+            Self::Ecs => Refusal::bad("ConflictException", message),
+            Self::Logs => Refusal::bad("OperationAbortedException", message),
+            Self::Rds | Self::Sts => Refusal::bad("OperationAborted", message),
+        }
+    }
+
     /// The service failed; whether it acted is unknown.
     pub(super) fn failed(self) -> Refusal {
         let message = "We encountered an internal error. Please try again.";
