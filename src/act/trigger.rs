@@ -1,5 +1,7 @@
 //! The steps of a hold: the switch, the rule, and the live run of a swept dump.
 
+use chrono::{DateTime, Utc};
+
 use super::{Acted, Actor, run_started};
 use crate::domain::{ErrorClass, FailureReason, PassOutcome, RuleState, RunOutcome, Stage};
 use crate::ledger::{Appended, Event, HoldStep, LedgerError, Repeat};
@@ -114,14 +116,62 @@ impl Actor<'_> {
         rule: &str,
         event_bus: &str,
     ) -> Result<Acted, LedgerError> {
-        let intent = Event::HoldMoved { hold, step: HoldStep::Armed };
+        let first = self.step_at(&hold, HoldStep::Armed).is_none();
+        let intent = Event::HoldMoved { hold: hold.clone(), step: HoldStep::Armed };
         if self.ledger.append(vec![intent]).await? == Appended::Behind
             || !self.ledger.clear_for_effect().await?
         {
             return Ok(Acted::DecideAgain);
         }
-        let disabled = self.platform.disable_rule(rule, event_bus).await;
-        Ok(done(disabled, format!("rule {rule} is disabled")))
+        match self.platform.disable_rule(rule, event_bus).await {
+            Ok(()) => self.is_disabled(&hold, rule, event_bus).await,
+            Err(error) if first && error.class == ErrorClass::Denied => {
+                self.may_not_disable(hold, rule, &error).await
+            }
+            Err(error) => Ok(Acted::Unanswered(error)),
+        }
+    }
+
+    fn step_at(&self, hold: &str, step: HoldStep) -> Option<DateTime<Utc>> {
+        self.ledger.state().holds.get(hold).and_then(|hold| hold.step_at(step))
+    }
+
+    /// The request was answered; mostly it is seen at once, too.
+    async fn is_disabled(
+        &mut self,
+        hold: &str,
+        rule: &str,
+        event_bus: &str,
+    ) -> Result<Acted, LedgerError> {
+        let moved = |step| Event::HoldMoved { hold: hold.to_owned(), step };
+        let read = self.platform.rule(rule, event_bus).await;
+        let seen = read.is_ok_and(|read| read.state == RuleState::Disabled);
+        let mut events = vec![moved(HoldStep::Answered)];
+        events.extend(seen.then(|| moved(HoldStep::Disabled)));
+        self.note(events, PassOutcome::Started, format!("rule {rule} is disabled")).await
+    }
+
+    /// Nothing was done to the rule, and asking again would be refused again: the hold ends at
+    /// once, its switch first. A switch that cannot be deleted now is left to the next passes.
+    async fn may_not_disable(
+        &mut self,
+        hold: String,
+        rule: &str,
+        error: &PlatformError,
+    ) -> Result<Acted, LedgerError> {
+        let known = self.ledger.state().holds.get(&hold);
+        let gone = match known.and_then(|hold| hold.dead_man.clone()) {
+            Some(switch) => self.platform.disarm_dead_man(&switch.group, &switch.name).await,
+            None => Ok(()),
+        };
+        let hint = error.class.hint();
+        let detail = format!("rule {rule} may not be disabled: {error}; {hint}");
+        let words = format!("the rule is not held: {detail}");
+        let event = match gone {
+            Ok(()) => Event::HoldClosed { hold, detail, fired: Vec::new(), refused: true },
+            Err(_) => Event::HoldMoved { hold, step: HoldStep::Enabled },
+        };
+        self.note(vec![event], PassOutcome::Error, words).await
     }
 
     /// The hold is noted as released only when the request was answered and the rule is then

@@ -11,8 +11,8 @@ use super::report::{Finding, Verdict};
 use crate::config::{
     DatasetSettings, DeadManSettings, HoldPolicy, NetworkSource, Settings, entry_for,
 };
-use crate::domain::{ErrorClass, RuleState};
 use crate::domain::partition_date::fold_ranges;
+use crate::domain::{ErrorClass, RuleState};
 use crate::plan;
 use crate::platform::{Answer, Caller, Listing, PlatformError, World};
 

@@ -411,7 +411,7 @@ pub enum Event {
         /// Live tasks that began after our write although the rule was held.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         fired: Vec<String>,
-        /// It was never begun: its switch was refused, and would be again.
+        /// It was never begun: its switch or its disabling was refused, and would be again.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         refused: bool,
     },
@@ -525,6 +525,8 @@ pub enum Event {
 pub enum HoldStep {
     /// The dead man's switch was read back.
     Armed,
+    /// The request to disable the rule was answered.
+    Answered,
     /// The rule was seen disabled.
     Disabled,
     /// Our write, or the part of the run that needs the hold, is done.

@@ -179,6 +179,7 @@ pub(super) fn any_event() -> impl Strategy<Value = Event> {
     let next = prop::sample::select(Stage::ALL.to_vec());
     let step = prop::sample::select(vec![
         HoldStep::Armed,
+        HoldStep::Answered,
         HoldStep::Disabled,
         HoldStep::WorkDone,
         HoldStep::Enabled,

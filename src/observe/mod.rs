@@ -25,7 +25,7 @@ pub use confirm::confirm;
 pub use landing::{judge_size, landing, same_as_another};
 pub(crate) use scan::count_partitions;
 pub use scan::{ScanScope, scan};
-pub use trigger::{TriggerView, clock_skew, orphan};
+pub use trigger::{EVENT_LATE_AT_MOST_MINUTES, TriggerView, clock_skew, orphan};
 pub use watch::{survey, watch};
 pub use zip_tail::{ZipMemory, judge as judge_zip, judge_bytes};
 

@@ -12,6 +12,8 @@ use crate::domain::{Blindness, Dump, Export, Rule, RuleState, Seen, Snapshot, St
 use crate::ledger::{Hold, HoldStep, HoldWhy, Run, State};
 use crate::platform::{DeadMan, Platform, TaskFamily, World};
 
+/// A write's event takes no longer to the rule, nearly always.
+pub const EVENT_LATE_AT_MOST_MINUTES: i64 = 30;
 /// While others have the rule disabled, what landed is looked for so far back: a dump of last
 /// night must not be awaited any more.
 const LANDED_SINCE_HOURS: i64 = 2;
@@ -24,7 +26,8 @@ pub struct TriggerView {
     /// While a run is under a hold and its task is over: the export under its date's id. With it
     /// the hold's work is done, whatever else of the run cannot be seen.
     pub our_export: Option<Seen<Option<Export>>>,
-    /// Once the rule is enabled again: the dumps of the days of the hold, newest version each.
+    /// Once the rule is enabled again: the dumps of the days of the hold, and of those whose
+    /// event may have come in it, newest version each.
     /// While others have it disabled: today's, which fires nothing (H14).
     /// When a live run failed beside ours: those of the days since (H2).
     pub landed: Option<Seen<Vec<(NaiveDate, Dump)>>>,
@@ -131,7 +134,8 @@ fn sweeps_since(
 ) -> Option<DateTime<Utc>> {
     let enabled_at = hold.steps.get(&HoldStep::Enabled)?;
     let settle = Duration::from_std(settle).unwrap_or_default();
-    (now - *enabled_at >= settle).then_some(hold.begun_at)
+    let began = hold.begun_at - Duration::minutes(EVENT_LATE_AT_MOST_MINUTES);
+    (now - *enabled_at >= settle).then_some(began)
 }
 
 /// The switch of the hold; without a hold that of our name, when the rule is disabled.

@@ -14,16 +14,13 @@ use super::{Step, gates};
 use crate::config::{DatasetSettings, NetworkSource};
 use crate::domain::{Dump, Seen, Stage, Task};
 use crate::ledger::{Hold, HoldStep, HoldWhy, Run, State};
-use crate::observe::Watch;
+use crate::observe::{EVENT_LATE_AT_MOST_MINUTES, Watch};
 use crate::platform::TaskRequest;
 
-/// A dump may land so long before the rule is felt disabled, or after it is felt enabled, and
-/// still fire nothing.
+/// A dump may land so long after the rule is seen enabled, and still fire nothing.
 const EDGE_MINUTES: i64 = 5;
 /// A landing bucket that cannot be listed for so long is given up: the hold would never close.
 const SWEEP_WITHIN_HOURS: i64 = 24;
-/// A write's event takes no longer to the rule, nearly always.
-const EVENT_LATE_AT_MOST_MINUTES: i64 = 30;
 /// Stopped tasks are known for an hour; younger dumps' tasks are surely seen.
 const TASKS_KNOWN_MINUTES: i64 = 55;
 
@@ -69,8 +66,9 @@ pub(super) fn found(
     };
     let fires_at = hold.dead_man.as_ref().map(|switch| switch.fires_at);
     let enabled_by = fires_at.map_or(enabled_at, |fires_at| enabled_at.min(fires_at));
-    let edge = Duration::minutes(EDGE_MINUTES);
-    let window = hold.begun_at - edge..=enabled_by + edge;
+    // What landed before the hold may have had its event in it.
+    let late = Duration::minutes(EVENT_LATE_AT_MOST_MINUTES);
+    let window = hold.begun_at - late..=enabled_by + Duration::minutes(EDGE_MINUTES);
     let settle = settle(dataset);
     let mut swept = Vec::new();
     for (date, dump) in landed {

@@ -50,7 +50,7 @@ impl Interleaving {
         let bed = Bed::held(world, "2m", hold);
         {
             let mut world = bed.sim.lock();
-            let late = Length::from_mins(random.u64(0..=14));
+            let late = Length::from_mins(random.u64(0..=20));
             world.timing.cloudtrail = Span::new(Length::ZERO, late);
             world.timing.propagation =
                 Span::new(Length::ZERO, Length::from_secs(random.u64(0..=110)));
@@ -77,11 +77,13 @@ impl Interleaving {
     }
 
     fn lay_faults(&mut self) {
-        let kinds =
-            [FaultKind::Throttle, FaultKind::Server, FaultKind::Timeout, FaultKind::Dropped];
+        let lost = [FaultKind::Server, FaultKind::Timeout, FaultKind::Dropped];
+        let refused = [FaultKind::Throttle, FaultKind::Concurrent];
         for operation in ["events:*", "scheduler:*", "s3:CompleteMultipartUpload", "ecs:*"] {
+            let met = usize::from(operation != "ecs:*"); // two changes never meet in ECS
+            let kinds = [&lost[..], &refused[..=met]].concat();
             let kind = kinds[self.random.usize(0..kinds.len())];
-            let after = self.random.bool() && kind != FaultKind::Throttle;
+            let after = self.random.bool() && lost.contains(&kind);
             let moment = if after { Moment::After } else { Moment::Before };
             let share = FaultWhen::PerMille(self.random.u16(0..=150));
             self.bed.sim.lock().faults.add(operation, share, kind, moment);

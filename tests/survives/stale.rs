@@ -48,6 +48,37 @@ fn a_rule_that_is_read_as_it_was_before_our_hold_is_not_taken_for_released() {
     });
 }
 
+/// Reads the rule as it was before its first change for three minutes after it, from the first
+/// look on.
+struct Slow {
+    sim: Sim,
+}
+
+impl Senses for Slow {
+    fn lag(&self) -> TimeDelta {
+        let world = self.sim.lock();
+        let [change] = world.rule_history() else { return TimeDelta::zero() };
+        let age = world.now() - change.at;
+        if age > TimeDelta::minutes(3) { TimeDelta::zero() } else { age + TimeDelta::seconds(1) }
+    }
+}
+
+/// A rule that is still read as enabled after our request was answered: it may be an old reading,
+/// or somebody else's doing, so it is waited for, and not disabled again (H15).
+#[test]
+fn a_disabling_that_was_answered_is_waited_for_and_not_repeated() {
+    block_on(async {
+        let bed = Bed::holding(world().gap(date(GAP)), "6m");
+        let before = bed.copies();
+        let senses = Arc::new(Slow { sim: bed.sim.clone() });
+        bed.live(&Fate::with_senses(&bed.sim, u64::MAX, senses)).await;
+        bed.assert_healed(date(GAP), "read slowly");
+        bed.assert_sound(&before, &[date(GAP)], "read slowly").await;
+        assert_eq!(bed.sim.lock().faults.calls("events:DisableRule"), 1);
+        assert_eq!(bed.sim.lock().rule_history().len(), 2, "one hold");
+    });
+}
+
 /// A Terraform apply enables the rule again (H15) after the pass has looked at it, while the date
 /// is looked at once more; and tells how the rule was whenever a copy was asked for.
 struct RollsOut {

@@ -98,7 +98,7 @@ impl Engine {
         }
         let acted = acted?;
         let ok = match &acted {
-            Acted::Done(..) => Some(true),
+            Acted::Done(outcome, _) => Some(*outcome != PassOutcome::Error),
             Acted::Unanswered(_) => Some(false),
             Acted::DecideAgain => None,
         };

@@ -259,6 +259,7 @@ impl HoldJson {
 fn step_label(step: HoldStep) -> &'static str {
     match step {
         HoldStep::Armed => "armed",
+        HoldStep::Answered => "answered",
         HoldStep::Disabled => "disabled",
         HoldStep::WorkDone => "work_done",
         HoldStep::Enabled => "enabled",

@@ -1,0 +1,276 @@
+//! What an open hold needs next, read off the rule, the switch and the ledger.
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::{refusal, span};
+use crate::config::{DatasetSettings, TriggerSettings};
+use crate::domain::{RuleState, Seen, Stage};
+use crate::ledger::{Hold, HoldStep, HoldWhy, Run, Upload};
+use crate::observe::Watch;
+use crate::plan::{Step, sweep};
+
+/// From the intent to the disabling, and for a disabling whose answer was lost. Past it the
+/// reasons for holding may no longer be true.
+const BEGINS_WITHIN_MINUTES: i64 = 5;
+/// The work begins within this time after the rule is surely disabled, or the hold is given up.
+const WORK_BEGINS_WITHIN_MINUTES: i64 = 10;
+/// The stop of our task at the end of `max_hold` is asked for first; the release waits for no
+/// more than this.
+const STOP_FIRST_SECONDS: i64 = 120;
+/// The settle of a dataset that is no longer in the configuration: the default.
+const SETTLE_UNKNOWN_MINUTES: i64 = 15;
+
+/// A hold, and what is seen of it.
+pub(super) struct Tended<'a> {
+    pub(super) hold: &'a Hold,
+    pub(super) run: Option<&'a Run>,
+    pub(super) upload: Option<&'a Upload>,
+    pub(super) watch: &'a Watch,
+    pub(super) dataset: Option<&'a DatasetSettings>,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Tended<'_> {
+    pub(super) fn next(&self) -> Option<Step> {
+        if self.is_done(HoldStep::Enabled) {
+            self.after_release()
+        } else if self.is_done(HoldStep::Disabled) {
+            self.held()
+        } else if self.is_done(HoldStep::Armed) {
+            self.disabling()
+        } else {
+            self.arming()
+        }
+    }
+
+    /// Nothing was done to the rule yet.
+    fn arming(&self) -> Option<Step> {
+        let rule = match self.watch.rule.as_ref() {
+            Some(Seen::Known(rule)) => Some(rule),
+            Some(Seen::Blind(_)) | None => None,
+        };
+        let free = rule.is_some_and(|rule| refusal(rule).is_none());
+        let waits = rule.is_none() && self.is_young(self.hold.begun_at);
+        if waits {
+            return None;
+        }
+        if !free || !self.is_young(self.hold.begun_at) || self.dataset.is_none() {
+            let detail = "the rule was never disabled: it was not ours to disable any more";
+            return self.disarm().or_else(|| Some(self.close(detail, Vec::new())));
+        }
+        let Some(wanted) = &self.hold.dead_man else { return Some(self.disable()) };
+        match self.watch.trigger.dead_man.as_ref()? {
+            Seen::Blind(_) => None,
+            Seen::Known(None) => {
+                Some(Step::ArmDeadMan { hold: self.hold.id.clone(), switch: wanted.clone() })
+            }
+            Seen::Known(Some(found)) if found == wanted => Some(self.disable()),
+            Seen::Known(Some(_)) => self.disarm(), // left over from an older hold
+        }
+    }
+
+    /// The disabling was intended; whether it was done is read from the rule.
+    fn disabling(&self) -> Option<Step> {
+        let armed_at = self.hold.step_at(HoldStep::Armed).unwrap_or(self.hold.begun_at);
+        match self.rule_state() {
+            Some(RuleState::Disabled) => {
+                Some(self.moved(HoldStep::Disabled, "the rule was seen disabled"))
+            }
+            Some(RuleState::Enabled | RuleState::Other(_)) => {
+                let guarded = self.hold.dead_man.is_none() || self.switch_is_there();
+                let counts = self.is_young(armed_at) && guarded && self.now < self.hold.until;
+                match (counts, self.is_done(HoldStep::Answered)) {
+                    (true, false) => Some(self.disable()),
+                    (true, true) => None,
+                    (false, _) => Some(self.enable("it was never seen disabled")),
+                }
+            }
+            None if self.now >= self.hold.until => Some(self.enable("the hold is over")),
+            None => None,
+        }
+    }
+
+    /// The rule is disabled, and it is our doing.
+    fn held(&self) -> Option<Step> {
+        if !self.is_done(HoldStep::WorkDone)
+            && let Some(why) = self.work_is_over()
+        {
+            return Some(self.moved(HoldStep::WorkDone, why));
+        }
+        // Whatever the rule is read as, and also when it cannot be: a reading may be old, and
+        // enabling an enabled rule changes nothing.
+        let why = if self.is_enabled_by_others() {
+            Some("somebody else enabled it")
+        } else {
+            self.release_is_due()
+        };
+        why.map(|why| self.enable(why))
+    }
+
+    /// The rule was enabled behind our back, and no event of ours is on its way to it.
+    fn is_enabled_by_others(&self) -> bool {
+        self.rule_state() == Some(&RuleState::Enabled)
+            && matches!(self.hold.why, HoldWhy::Run { .. })
+    }
+
+    /// Why nothing needs the hold any more.
+    fn work_is_over(&self) -> Option<&'static str> {
+        if self.upload.is_some_and(|upload| !upload.is_open()) {
+            return Some("the upload is over");
+        }
+        // A copy of ours is made right after the propagation, by the same rule as a run begins.
+        let Some(run) = self.run else { return self.work_never_begins() };
+        if !run.is_active() {
+            return Some("the run is over");
+        }
+        if let Some(Seen::Known(Some(_))) = self.watch.trigger.our_export {
+            return Some("our export task exists");
+        }
+        let exports = self.dataset.is_none_or(|dataset| dataset.export.is_some());
+        match run.stage {
+            Stage::Preflight | Stage::StageDump | Stage::Load => None,
+            Stage::Snapshot | Stage::Export if exports => None,
+            Stage::Snapshot | Stage::Export | Stage::Publish | Stage::Verify => {
+                Some("the load is through")
+            }
+        }
+    }
+
+    /// The run was never begun: it waits for the propagation, or will not begin any more.
+    fn work_never_begins(&self) -> Option<&'static str> {
+        let Some(trigger) = self.settings() else {
+            return Some("the dataset is no longer in the configuration");
+        };
+        if matches!(self.rule_state(), Some(RuleState::Enabled)) {
+            return Some("somebody enabled the rule before the work began");
+        }
+        let disabled_at = self.hold.step_at(HoldStep::Disabled)?;
+        let limit = span(trigger.propagation) + Duration::minutes(WORK_BEGINS_WITHIN_MINUTES);
+        (self.now - disabled_at > limit).then_some("the work was not done in time")
+    }
+
+    /// Why the rule is to be enabled now, if it is.
+    fn release_is_due(&self) -> Option<&'static str> {
+        if self.now >= self.hold.until {
+            let stopped = self.run.is_none_or(|run| {
+                !run.is_active() || run.stage > Stage::Load || run.stopping.is_some()
+            });
+            let waited = self.now - self.hold.until > Duration::seconds(STOP_FIRST_SECONDS);
+            return (stopped || waited).then_some("the hold may not last longer");
+        }
+        let done_at = self.hold.step_at(HoldStep::WorkDone)?;
+        let wrote = match (&self.hold.why, self.upload) {
+            (HoldWhy::Run { .. }, _) => self.run.is_some(),
+            (HoldWhy::Upload { .. }, Some(upload)) => upload.writing_at.is_some(),
+            (HoldWhy::Upload { .. }, None) => true,
+        };
+        let wait = if wrote { self.settle() } else { Duration::zero() };
+        (self.now - done_at >= wait)
+            .then_some("what needed it is done, and its events have settled")
+    }
+
+    /// The rule was seen enabled again.
+    fn after_release(&self) -> Option<Step> {
+        if let Some(step) = self.disarm() {
+            return Some(step);
+        }
+        if matches!(self.watch.trigger.dead_man, Some(Seen::Blind(_))) {
+            return None;
+        }
+        let detail = self.closing_words();
+        if self.dataset.is_none() || self.settings().is_none() {
+            let detail = format!("{detail}; the dataset is gone, no sweep");
+            return Some(self.close(detail, Vec::new()));
+        }
+        match sweep::found(self.hold, self.watch, self.dataset?, self.now) {
+            sweep::Sweep::NotYet => None,
+            sweep::Sweep::Blind => {
+                let detail = format!("{detail}; the landing bucket could not be swept");
+                Some(self.close(detail, Vec::new()))
+            }
+            sweep::Sweep::Done(swept) => Some(self.close(detail, swept)),
+        }
+    }
+
+    /// By whom the rule was enabled.
+    fn closing_words(&self) -> String {
+        let enabled_at = self.hold.step_at(HoldStep::Enabled).unwrap_or(self.now);
+        let fired = self.is_done(HoldStep::Armed)
+            && self.hold.dead_man.as_ref().is_some_and(|switch| enabled_at >= switch.fires_at);
+        let ours = self.hold.step_at(HoldStep::WorkDone).is_some() || enabled_at >= self.hold.until;
+        let who = match (self.is_done(HoldStep::Disabled), fired, ours) {
+            (_, true, _) => "the rule is enabled; the dead man's switch had fired by then",
+            (false, false, _) => "the rule was never seen disabled",
+            (true, false, true) => "the rule was enabled by gapmend",
+            (true, false, false) => "the rule was enabled by somebody else",
+        };
+        who.to_owned()
+    }
+
+    // ---- small things ----------------------------------------------------------------
+
+    fn is_done(&self, step: HoldStep) -> bool {
+        self.hold.step_at(step).is_some()
+    }
+
+    fn is_young(&self, since: DateTime<Utc>) -> bool {
+        self.now - since <= Duration::minutes(BEGINS_WITHIN_MINUTES)
+    }
+
+    fn rule_state(&self) -> Option<&RuleState> {
+        self.watch.rule.as_ref().and_then(Seen::known).map(|rule| &rule.state)
+    }
+
+    fn settings(&self) -> Option<&TriggerSettings> {
+        self.dataset.and_then(|dataset| dataset.trigger.as_ref())
+    }
+
+    fn settle(&self) -> Duration {
+        let unknown = Duration::minutes(SETTLE_UNKNOWN_MINUTES);
+        self.settings().map_or(unknown, |trigger| span(trigger.settle))
+    }
+
+    fn switch_is_there(&self) -> bool {
+        matches!(self.watch.trigger.dead_man, Some(Seen::Known(Some(_))))
+    }
+
+    fn disable(&self) -> Step {
+        Step::DisableRule {
+            hold: self.hold.id.clone(),
+            rule: self.hold.rule.clone(),
+            event_bus: self.hold.event_bus.clone(),
+        }
+    }
+
+    fn enable(&self, why: &str) -> Step {
+        Step::EnableRule {
+            hold: self.hold.id.clone(),
+            rule: self.hold.rule.clone(),
+            event_bus: self.hold.event_bus.clone(),
+            why: why.to_owned(),
+        }
+    }
+
+    fn moved(&self, step: HoldStep, detail: impl Into<String>) -> Step {
+        Step::MoveHold { hold: self.hold.id.clone(), step, detail: detail.into() }
+    }
+
+    fn disarm(&self) -> Option<Step> {
+        let recorded = self.hold.dead_man.as_ref().filter(|_| self.switch_is_there())?;
+        Some(Step::DisarmDeadMan { group: recorded.group.clone(), name: recorded.name.clone() })
+    }
+
+    fn close(&self, detail: impl Into<String>, swept: Vec<sweep::Swept>) -> Step {
+        let wrote_at = match self.upload {
+            Some(upload) => upload.writing_at,
+            None => self.hold.step_at(HoldStep::Disabled),
+        };
+        Step::CloseHold {
+            hold: self.hold.id.clone(),
+            dataset: self.hold.dataset.clone(),
+            detail: detail.into(),
+            swept,
+            fired: sweep::fired(self.hold, wrote_at, self.watch),
+        }
+    }
+}
