@@ -10,6 +10,7 @@
 mod bed;
 mod datasets;
 mod detecting;
+mod hazards;
 mod healing;
 mod pipelines;
 mod reloading;

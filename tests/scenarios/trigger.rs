@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use gapmend::config::OtherName;
 use gapmend::daemon::{Engine, Errand, Released, release, take_up};
 use gapmend::domain::{RunOutcome, Stage, TriggerState};
 use gapmend::ledger::{Event, HoldStep};
 use gapmend::plan::Rest;
 use gapmend::platform::Clock;
-use gapmend::sim::{FaultKind, FaultWhen, Moment, RuleSetting, Span, WorldBuilder};
+use gapmend::sim::{FaultKind, FaultWhen, Moment, RuleSetting, WorldBuilder};
 
 use tokio_util::sync::CancellationToken;
 
 use super::bed::{Bed, date, noon, world};
 
 /// The trigger's settings of these scenarios: loads of an hour fit under a hold.
-const HOLD_RUN: &str = r#"
+pub const HOLD_RUN: &str = r#"
 hold = "run"
 max_hold = "5h"
 dead_man = { group = "gapmend", role_arn = "arn:aws:iam::111122223333:role/dead-man", after = "6h" }
@@ -29,16 +29,16 @@ max_hold = "90m"
 dead_man = { group = "gapmend", role_arn = "arn:aws:iam::111122223333:role/dead-man", after = "2h" }
 "#;
 
-fn bed(world: WorldBuilder) -> Bed {
+pub fn bed(world: WorldBuilder) -> Bed {
     Bed::new(world, HOLD_RUN)
 }
 
-fn gap() -> WorldBuilder {
+pub fn gap() -> WorldBuilder {
     world().gap(date("2026-06-15"))
 }
 
 /// Every event of the ledger, in order.
-fn events(bed: &Bed) -> Vec<Event> {
+pub fn events(bed: &Bed) -> Vec<Event> {
     let read = |bytes: &bytes::Bytes| {
         serde_json::from_slice::<gapmend::ledger::Entry>(bytes).unwrap().events
     };
@@ -75,7 +75,7 @@ pub async fn assert_no_live_dump_lost(bed: &Bed) {
 }
 
 /// A world whose next live dump lands when the scenario says so.
-fn gap_without_supplier() -> WorldBuilder {
+pub fn gap_without_supplier() -> WorldBuilder {
     gap().no_supplier()
 }
 
@@ -102,22 +102,12 @@ pub async fn felt_holding(bed: &Bed) -> Engine {
 }
 
 /// A daemon that has come so far that the load was started.
-async fn loading(bed: &Bed) -> Engine {
+pub async fn loading(bed: &Bed) -> Engine {
     let mut engine = bed.acting_engine().await;
     while bed.sim.lock().faults.calls("ecs:RunTask") == 0 {
         bed.pass_and_sleep(&mut engine).await;
     }
     engine
-}
-
-/// When the hold of this world ends, by a twin of it.
-async fn end_of_hold() -> DateTime<Utc> {
-    let bed = bed(gap_without_supplier());
-    let mut engine = holding(&bed).await;
-    while rule_is(&bed, RuleSetting::Disabled) {
-        bed.pass_and_sleep(&mut engine).await;
-    }
-    bed.clock.now()
 }
 
 #[tokio::test]
@@ -257,16 +247,6 @@ async fn an_operators_own_disable_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_hold_that_would_not_end_before_the_live_dump_is_refused() {
-    let evening: DateTime<Utc> = "2026-06-30T20:00:00Z".parse().unwrap();
-    let bed = bed(WorldBuilder::at(evening).gap(date("2026-06-15")));
-    let mut engine = bed.acting_engine().await;
-    bed.serve_until(&mut engine, "2026-06-30T22:50:00Z".parse().unwrap()).await;
-    assert!(bed.sim.lock().rule_history().is_empty());
-    assert!(engine.ledger().state().runs.is_empty());
-}
-
-#[tokio::test]
 async fn a_hold_is_taken_up_wherever_the_process_died() {
     for passes in 1..14 {
         let bed = bed(gap());
@@ -285,27 +265,6 @@ async fn a_hold_is_taken_up_wherever_the_process_died() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_is_dead_for_good_leaves_the_release_to_the_switch() {
-    let bed = bed(gap());
-    drop(holding(&bed).await);
-    bed.clock.sleep(std::time::Duration::from_hours(20)).await;
-    assert!(rule_is(&bed, RuleSetting::Enabled));
-    assert!(bed.sim.lock().lost_live_dumps().is_empty());
-    let last = bed.sim.lock().rule_history().last().unwrap().who.clone();
-    assert_eq!(last, "schedule gapmend-liberator");
-    // A new start accounts for it, and disables nothing.
-    let mut engine = bed.acting_engine().await;
-    bed.serve_until(&mut engine, bed.clock.now() + TimeDelta::hours(1)).await;
-    assert!(
-        events(&bed).iter().any(|event| {
-            matches!(event, Event::HoldClosed { detail, .. } if detail.contains("dead man"))
-        }),
-        "{:#?}",
-        events(&bed)
-    );
-}
-
-#[tokio::test]
 async fn a_switch_beside_a_disabled_rule_proves_a_hold_that_the_ledger_has_lost() {
     let bed = bed(gap());
     drop(holding(&bed).await);
@@ -314,19 +273,6 @@ async fn a_switch_beside_a_disabled_rule_proves_a_hold_that_the_ledger_has_lost(
     engine.pass("liberator").await;
     assert!(rule_is(&bed, RuleSetting::Enabled));
     assert!(bed.sim.lock().schedules(Some("gapmend")).is_empty());
-}
-
-#[tokio::test]
-async fn a_blind_catalog_does_not_keep_the_rule_disabled() {
-    let bed = bed(gap());
-    drop(loading(&bed).await);
-    bed.sim.lock().faults.add("glue:*", FaultWhen::Always, FaultKind::Denied, Moment::Before);
-    let mut engine = bed.acting_engine().await;
-    bed.serve_until(&mut engine, noon() + TimeDelta::hours(3)).await;
-    assert!(rule_is(&bed, RuleSetting::Enabled));
-    bed.sim.lock().faults.clear();
-    assert!(bed.heal().await.is_whole());
-    assert_released(&bed).await;
 }
 
 #[tokio::test]
@@ -375,16 +321,6 @@ async fn a_dataset_that_left_the_configuration_is_still_released() {
 }
 
 #[tokio::test]
-async fn a_rule_enabled_behind_our_back_is_not_disabled_again() {
-    let bed = bed(gap());
-    drop(loading(&bed).await);
-    bed.sim.lock().terraform_enables_trigger();
-    assert!(bed.heal().await.is_whole());
-    assert_eq!(bed.sim.lock().faults.calls("events:DisableRule"), 1);
-    assert_released(&bed).await;
-}
-
-#[tokio::test]
 async fn max_hold_stops_our_task_and_releases_the_rule() {
     let short = HOLD_RUN.replace("5h", "40m").replace("6h", "2h");
     let more = format!("{short}\n[datasets.liberator.backfill]\nmax_attempts = 1\n");
@@ -398,54 +334,6 @@ async fn max_hold_stops_our_task_and_releases_the_rule() {
     assert_eq!(history.len(), 2);
     assert!(history[1].at - history[0].at <= TimeDelta::minutes(45));
     assert_released(&bed).await;
-}
-
-#[tokio::test]
-async fn a_live_dump_that_lands_in_a_hold_is_driven_once_on_its_own_day() {
-    // The supplier comes at two in the afternoon today, hours before its time.
-    let early = NaiveTime::from_hms_opt(13, 0, 0).unwrap();
-    for cloudtrail_minutes in [0_u64, 7, 20] {
-        let bed = bed(gap_without_supplier());
-        let late = std::time::Duration::from_mins(cloudtrail_minutes);
-        bed.sim.lock().timing.cloudtrail = Span::exactly(late);
-        let mut engine = bed.acting_engine().await;
-        bed.serve_until(&mut engine, noon().date_naive().and_time(early).and_utc()).await;
-        assert!(rule_is(&bed, RuleSetting::Disabled));
-        bed.sim.lock().write_dump(date("2026-06-30"));
-        bed.serve_until(&mut engine, noon() + TimeDelta::hours(10)).await;
-        assert_eq!(bed.sim.lock().lost_live_dumps().len(), 1);
-        let live = bed.sim.lock().tasks().iter().filter(|task| task.live).count();
-        assert_eq!(live, 1, "driven once");
-        assert_no_live_dump_lost(&bed).await;
-        assert!(
-            bed.sim.lock().is_whole(date("2026-06-30")),
-            "{:?}",
-            bed.sim.lock().copies(date("2026-06-30"))
-        );
-        assert!(bed.sim.lock().overlaps().is_empty());
-    }
-}
-
-#[tokio::test]
-async fn a_live_dump_at_the_edges_of_a_hold_is_never_loaded_twice_nor_lost() {
-    let end = end_of_hold().await;
-    for (index, offset_minutes) in [-14_i64, -4, -1, 0, 1, 4].into_iter().enumerate() {
-        for cloudtrail_minutes in [0_u64, 10, 20] {
-            let bed = bed(gap_without_supplier());
-            bed.sim.lock().timing.cloudtrail =
-                Span::exactly(std::time::Duration::from_mins(cloudtrail_minutes));
-            let mut engine = bed.acting_engine().await;
-            // The hold of this world ends at about this time.
-            bed.serve_until(&mut engine, end + TimeDelta::minutes(offset_minutes)).await;
-            bed.sim.lock().write_dump(date("2026-06-30"));
-            bed.serve_until(&mut engine, noon() + TimeDelta::hours(10)).await;
-            let world = bed.sim.lock();
-            let live = world.tasks().iter().filter(|task| task.live).count();
-            assert_eq!(live, 1, "case {index}, trail {cloudtrail_minutes}: {:#?}", world.trail());
-            assert!(world.overlaps().is_empty());
-            assert!(world.wrong_data().is_empty(), "{:?}", world.wrong_data());
-        }
-    }
 }
 
 #[tokio::test]
@@ -478,50 +366,10 @@ async fn a_person_releases_a_hold_that_only_the_switch_proves() {
 }
 
 /// A world whose dump has the old spelling, and settings that stage it.
-fn staging() -> Bed {
+pub fn staging() -> Bed {
     Bed::with_dataset(gap().old_name(date("2026-06-15")), UPLOAD_ONLY, |dataset| {
         dataset.load.other_name = OtherName::Stage;
     })
-}
-
-#[tokio::test]
-async fn a_dump_under_another_name_is_staged_under_a_hold_before_its_load() {
-    let bed = staging();
-    let healed = bed.heal().await;
-    assert!(healed.is_whole(), "{healed:#?}");
-    bed.assert_one_copy("2026-06-15");
-    let expected = [
-        "scheduler:CreateSchedule",
-        "events:DisableRule",
-        "s3:CopyObject",
-        "events:EnableRule",
-        "scheduler:DeleteSchedule",
-        "ecs:RunTask",
-    ];
-    assert_eq!(operations(&bed, &expected), expected);
-    {
-        let world = bed.sim.lock();
-        let [write] = world.our_dump_writes()[..] else { panic!("one write") };
-        assert!(write.arrived && !write.matched, "the copy fired nothing: {write:?}");
-        let history = world.rule_history();
-        assert!(write.written_at - history[0].at >= TimeDelta::minutes(2), "propagation");
-        assert!(history[1].at - write.written_at >= TimeDelta::minutes(15), "settle");
-    }
-    assert_released(&bed).await;
-}
-
-#[tokio::test]
-async fn a_copy_whose_answer_is_lost_is_made_once() {
-    let bed = staging();
-    bed.sim.lock().faults.add(
-        "s3:CopyObject",
-        FaultWhen::Call(1),
-        FaultKind::Timeout,
-        Moment::After,
-    );
-    assert!(bed.heal().await.is_whole());
-    assert_eq!(bed.sim.lock().our_dump_writes().len(), 1);
-    assert_released(&bed).await;
 }
 
 #[tokio::test]
@@ -539,29 +387,6 @@ async fn a_copy_that_is_refused_is_an_attempt_and_the_rule_comes_back() {
     assert!((1..=3).contains(&healed.runs.len()), "{healed:#?}");
     bed.sim.lock().faults.clear();
     assert!(rule_is(&bed, RuleSetting::Enabled));
-}
-
-#[tokio::test]
-async fn a_live_run_that_failed_on_our_snapshot_is_driven_again_once() {
-    let bed = Bed::new(gap_without_supplier(), "");
-    bed.sim.lock().timing.cloudtrail = Span::exactly(std::time::Duration::ZERO);
-    let mut engine = bed.acting_engine().await;
-    let id = bed.sim.lock().names.backdated_id(date("2026-06-15"));
-    while bed.sim.lock().db_snapshots(None, Some(&id)).is_err() {
-        bed.pass_and_sleep(&mut engine).await;
-    }
-    bed.sim.lock().write_dump(date("2026-06-30"));
-    bed.serve_until(&mut engine, noon() + TimeDelta::hours(10)).await;
-    {
-        let world = bed.sim.lock();
-        let codes: Vec<_> =
-            world.tasks().iter().filter(|it| it.live).map(|it| it.exit_code).collect();
-        assert_eq!(codes, [Some(1), Some(0)], "it failed on ours, and was driven once");
-        assert!(world.is_whole(date("2026-06-30")), "{:?}", world.copies(date("2026-06-30")));
-        assert!(world.overlaps().is_empty() && world.wrong_data().is_empty());
-    }
-    bed.assert_one_copy("2026-06-15");
-    bed.assert_quiet_and_sound().await;
 }
 
 #[tokio::test]
@@ -596,13 +421,110 @@ async fn since_when_somebody_keeps_the_rule_disabled_outlives_a_restart() {
     assert!(since(&engine) - first < TimeDelta::minutes(1));
 }
 
+/// Somebody else changes the rule, or the schedules, at the same time.
 #[tokio::test]
-async fn a_colleagues_backdated_run_is_recognised_and_shown() {
-    let bed = Bed::new(gap(), "");
-    bed.sim.lock().person_runs_task(Some(date("2026-06-12")));
-    bed.clock.sleep(std::time::Duration::from_mins(5)).await;
+async fn a_change_that_meets_anothers_is_asked_for_again_until_it_is_made() {
+    for (operation, last) in [
+        ("events:DisableRule", 4),
+        ("events:EnableRule", 30),
+        ("scheduler:CreateSchedule", 4),
+        ("scheduler:DeleteSchedule", 30),
+    ] {
+        let bed = bed(gap());
+        let when = FaultWhen::Calls(1, last);
+        bed.sim.lock().faults.add(operation, when, FaultKind::Concurrent, Moment::Before);
+        assert!(bed.heal().await.is_whole(), "{operation}");
+        assert_eq!(bed.sim.lock().faults.calls(operation), last + 1, "{operation}");
+        let history = bed.sim.lock().rule_history().to_vec();
+        assert_eq!(history.len(), 2, "{operation}: {history:#?}");
+        assert_eq!(history[1].who, "caller", "{operation}: not the switch");
+        assert_released(&bed).await;
+        assert_no_live_dump_lost(&bed).await;
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_cannot_be_disabled_for_long_is_given_up_and_its_switch_with_it() {
+    let bed = bed(gap());
+    let when = FaultWhen::Always;
+    bed.sim.lock().faults.add("events:DisableRule", when, FaultKind::Concurrent, Moment::Before);
     let mut engine = bed.acting_engine().await;
-    let pass = engine.pass("liberator").await;
-    assert!(pass.detail.contains("a backdated run of 2026-06-12 started by"), "{}", pass.detail);
-    assert!(engine.ledger().state().runs.is_empty());
+    let given_up = |engine: &Engine| {
+        let hold = engine.ledger().state().hold_of("liberator").cloned();
+        hold.is_some_and(|hold| hold.step_at(HoldStep::Enabled).is_some())
+    };
+    while !given_up(&engine) {
+        bed.pass_and_sleep(&mut engine).await;
+    }
+    assert!(bed.clock.now() - noon() < TimeDelta::minutes(8), "five minutes and a pass");
+    bed.serve_until(&mut engine, bed.clock.now() + TimeDelta::minutes(2)).await;
+    assert!(bed.sim.lock().schedules(Some("gapmend")).is_empty(), "the switch is gone");
+    assert!(engine.ledger().state().runs.is_empty(), "nothing is loaded without its hold");
+    bed.sim.lock().faults.clear();
+    assert!(bed.heal().await.is_whole());
+    assert_released(&bed).await;
+}
+
+#[tokio::test]
+async fn a_release_that_meets_other_changes_all_day_is_never_given_up() {
+    let bed = bed(gap());
+    let mut engine = loading(&bed).await;
+    let when = FaultWhen::Always;
+    bed.sim.lock().faults.add("events:EnableRule", when, FaultKind::Concurrent, Moment::Before);
+    bed.serve_until(&mut engine, noon() + TimeDelta::hours(5)).await;
+    assert!(rule_is(&bed, RuleSetting::Disabled));
+    let asked = bed.sim.lock().faults.calls("events:EnableRule");
+    assert!(asked > 20, "{asked}");
+    bed.sim.lock().faults.clear();
+    bed.serve_until(&mut engine, noon() + TimeDelta::hours(5) + TimeDelta::minutes(10)).await;
+    assert_eq!(bed.sim.lock().rule_history().last().unwrap().who, "caller", "not the switch");
+    assert!(bed.heal().await.is_whole());
+    assert_released(&bed).await;
+}
+
+#[tokio::test]
+async fn a_disabling_whose_answer_is_lost_is_asked_for_again() {
+    for moment in [Moment::Before, Moment::After] {
+        let bed = bed(gap());
+        let first = FaultWhen::Call(1);
+        bed.sim.lock().faults.add("events:DisableRule", first, FaultKind::Timeout, moment);
+        assert!(bed.heal().await.is_whole());
+        let made = bed.sim.lock().rule_history().len();
+        assert_eq!(made, 2, "one hold");
+        assert_released(&bed).await;
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_may_not_be_disabled_is_told_at_once_and_not_asked_for_all_night() {
+    let bed = bed(gap());
+    let denied = (FaultWhen::Always, FaultKind::Denied, Moment::Before);
+    bed.sim.lock().faults.add("events:DisableRule", denied.0, denied.1, denied.2);
+    let healed = bed.heal().await;
+    assert!(healed.runs.is_empty());
+    assert!(healed.rests[0].rest.to_string().contains("may not be disabled"), "{healed:?}");
+    assert!(bed.clock.now() - noon() < TimeDelta::minutes(2), "permissions do not heal");
+    assert_eq!(bed.sim.lock().faults.calls("events:DisableRule"), 1);
+    assert!(bed.sim.lock().schedules(Some("gapmend")).is_empty(), "the switch is gone");
+    bed.heal().await;
+    assert_eq!(bed.sim.lock().faults.calls("events:DisableRule"), 1, "not again at once");
+
+    bed.sim.lock().faults.clear();
+    bed.clock.sleep(std::time::Duration::from_mins(61)).await;
+    assert!(bed.heal().await.is_whole(), "and by itself once somebody has given the right");
+    assert_released(&bed).await;
+}
+
+#[tokio::test]
+async fn a_switch_that_cannot_be_deleted_after_a_denial_is_deleted_later() {
+    let bed = bed(gap());
+    for (operation, last, kind) in [
+        ("events:DisableRule", 1, FaultKind::Denied),
+        ("scheduler:DeleteSchedule", 3, FaultKind::Server),
+    ] {
+        let first = FaultWhen::Calls(1, last);
+        bed.sim.lock().faults.add(operation, first, kind, Moment::Before);
+    }
+    assert!(bed.heal().await.is_whole());
+    assert_released(&bed).await;
 }

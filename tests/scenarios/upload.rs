@@ -134,6 +134,7 @@ async fn a_lost_answer_to_the_write_is_looked_up_and_nothing_is_written_twice() 
         let upload = upload(&bed).await;
         assert_eq!(outcome(&upload), UploadOutcome::Written, "{kind:?} {upload:#?}");
         assert_eq!(bed.sim.lock().our_dump_writes().len(), 1);
+        assert!(bed.heal().await.is_whole());
         assert_ended_well(&bed).await;
     }
 }
@@ -150,6 +151,7 @@ async fn a_write_that_fails_at_first_is_made_under_the_same_hold() {
     );
     assert_eq!(outcome(&upload(&bed).await), UploadOutcome::Written);
     assert_eq!(bed.sim.lock().rule_history().len(), 2);
+    assert!(bed.heal().await.is_whole());
     assert_ended_well(&bed).await;
 }
 
