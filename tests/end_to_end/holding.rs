@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
-use gapmend::sim::{RuleSetting, Timing, zip};
+use gapmend::sim::{FaultKind, FaultWhen, Moment, RuleSetting, Timing, zip};
 
 use crate::serving::Daemon;
-use crate::stage::{Stage, days_ago, now, terminate, until, world};
+use crate::stage::{Came, Stage, days_ago, now, signal, terminate, until, world};
 
 /// Waits as short as the model's own: an event takes less than a fifth of a second here.
 const HOLD: &str = r#"
@@ -293,6 +293,163 @@ async fn a_dump_under_another_name_is_staged_between_arming_and_disarming() {
     assert_eq!(effects(&stage, &order), order);
     assert!(stage.sim.lock().is_whole(day));
     assert_as_before(&stage, "after staging");
+}
+
+#[tokio::test]
+async fn staging_killed_at_every_step_copies_once_and_ends_with_one_copy() {
+    let day = days_ago(12);
+    let more = format!("{HOLD}\n[datasets.liberator.load]\nother_name = \"stage\"\n");
+    let order =
+        ["CreateSchedule", "DisableRule", "CopyObject", "EnableRule", "DeleteSchedule", "RunTask"];
+    for operation in order {
+        let stage = Stage::set_with(world().gap(day).old_name(day), &more).await;
+        kill_after(&stage, &["heal"], operation).await;
+        stage.run(&["heal"]).await.with_code(0);
+        let about = format!("killed after {operation}");
+        assert!(stage.sim.lock().is_whole(day), "{about}");
+        assert_as_before(&stage, &about);
+        assert_eq!(stage.sim.lock().our_dump_writes().len(), 1, "{about}");
+        assert_eq!(effects(&stage, &order), order, "{about}");
+    }
+}
+
+#[tokio::test]
+async fn yielding_killed_at_every_step_makes_way_and_ends_with_one_copy() {
+    let day = days_ago(12);
+    // The live task takes its time before it drops the database: the next daemon is there by then.
+    let fetch = std::time::Duration::from_secs(15);
+    let timing = Timing { fetch, ..Timing::quick().scaled(0.2) };
+    for operation in ["RunTask", "StopTask"] {
+        let stage = Stage::set_with(world().gap(day).timing(timing.clone()), HOLD).await;
+        let mut command = stage.command(&["run"]);
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        let mut killed = command.spawn().unwrap();
+        until("the load is asked for", || stage.calls_of("RunTask") == 1).await;
+        stage.sim.lock().write_dump(now().date_naive());
+        until("the moment to kill", || stage.calls_of(operation) > 0).await;
+        killed.kill().await.unwrap();
+        let daemon = Daemon::start(&stage).await;
+        until("it is whole in the end", || {
+            stage.sim.advance_to(now());
+            stage.sim.lock().is_whole(day)
+        })
+        .await;
+        assert_eq!(terminate(daemon.child).await, 0);
+        assert!(stage.calls_of("StopTask") > 0, "killed after {operation}");
+        assert_as_before(&stage, &format!("killed after {operation}"));
+    }
+}
+
+/// An upload that is stuck at an operation, so that there is time to meddle.
+async fn stuck_upload(stage: &Stage, date: NaiveDate, operation: &str) -> tokio::process::Child {
+    let file = file_of(stage, date, 4096);
+    let slow = (FaultWhen::Always, FaultKind::Throttle, Moment::Before);
+    stage.sim.lock().faults.add(&format!("s3:{operation}"), slow.0, slow.1, slow.2);
+    let date = date.to_string();
+    let mut command = stage.command(&upload(file.to_str().unwrap(), &date));
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    until("it is stuck", || stage.calls_of(operation) > 0).await;
+    child
+}
+
+async fn end_of(child: tokio::process::Child) -> Came {
+    tokio::time::timeout(crate::stage::PATIENCE, child.wait_with_output())
+        .await
+        .unwrap()
+        .unwrap()
+        .into()
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_sent_is_not_written() {
+    let day = days_ago(12);
+    let stage = stage_without(day).await;
+    // It was summed up, and its first part is not read yet.
+    let child = stuck_upload(&stage, day, "CreateMultipartUpload").await;
+    let file = stage.path("dump.zip");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[2000] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    stage.sim.lock().faults.clear();
+    let came = end_of(child).await.with_code(1);
+    assert!(came.stderr.contains("changed while it was sent"), "{}", came.stderr);
+    assert!(!is_there(&stage, day));
+    assert!(stage.sim.lock().rule_history().is_empty(), "nothing was held");
+    assert_as_before(&stage, "after the change");
+}
+
+#[tokio::test]
+async fn an_upload_that_is_interrupted_among_its_parts_leaves_nothing_behind() {
+    let day = days_ago(12);
+    let stage = stage_without(day).await;
+    let child = stuck_upload(&stage, day, "UploadPart").await;
+    signal(&child, "INT").await;
+    let came = end_of(child).await.with_code(1);
+    assert!(came.stderr.contains("interrupted; nothing was written"), "{}", came.stderr);
+    assert!(stage.sim.lock().rule_history().is_empty(), "nothing was held");
+    assert_as_before(&stage, "after Ctrl-C");
+    stage.sim.lock().faults.clear();
+    let (file, date) = (stage.path("dump.zip"), day.to_string());
+    let done = stage.json(&upload(file.to_str().unwrap(), &date)).await;
+    assert_eq!(done["outcome"], "written", "nothing of the first one is in its way: {done}");
+    assert_as_before(&stage, "after the second command");
+}
+
+#[tokio::test]
+async fn an_upload_that_is_interrupted_before_its_write_gives_the_rule_back() {
+    let day = days_ago(12);
+    let slowly_felt = HOLD.replace("\"300ms\"", "\"30s\"");
+    let stage = Stage::set_with(world().no_dump(day), &slowly_felt).await;
+    let (file, date) = (file_of(&stage, day, 4096), day.to_string());
+    let mut command = stage.command(&upload(file.to_str().unwrap(), &date));
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    until("the rule is disabled", || stage.calls_of("DisableRule") > 0).await;
+    signal(&child, "INT").await;
+    end_of(child).await.with_code(1);
+    assert!(stage.sim.lock().our_dump_writes().is_empty());
+    let world = stage.sim.lock();
+    let rule = world.rule(&world.names.rule, &world.names.event_bus).unwrap();
+    assert_eq!(rule.state, RuleSetting::Enabled, "{:?}", world.rule_history());
+    assert_eq!(world.uploads(&world.names.dump_bucket), []);
+}
+
+#[tokio::test]
+async fn cancel_ends_an_upload_that_nobody_writes() {
+    let day = days_ago(12);
+    let slowly_felt = HOLD.replace("\"300ms\"", "\"30s\"");
+    let stage = Stage::set_with(world().no_dump(day), &slowly_felt).await;
+    let (file, date) = (file_of(&stage, day, 4096), day.to_string());
+    kill_after(&stage, &upload(file.to_str().unwrap(), &date), "DisableRule").await;
+    let done = stage.run(&["cancel", "--reason", "the wrong file"]).await.with_code(0);
+    assert!(done.stdout.contains("is cancelled"), "{}", done.stdout);
+    stage.run(&["cancel"]).await.with_code(1);
+    let daemon = Daemon::start(&stage).await;
+    until("the daemon releases it", || {
+        let world = stage.sim.lock();
+        world.rule_history().last().is_some_and(|last| last.state == RuleSetting::Enabled)
+            && world.schedules(Some("gapmend")).is_empty()
+    })
+    .await;
+    assert_eq!(terminate(daemon.child).await, 0);
+    assert!(!is_there(&stage, day));
+    assert_as_before(&stage, "after the cancelling");
+}
+
+#[tokio::test]
+async fn an_upload_whose_rule_may_not_be_disabled_says_so_at_once() {
+    let day = days_ago(12);
+    let stage = stage_without(day).await;
+    let denied = (FaultWhen::Always, FaultKind::Denied, Moment::Before);
+    stage.sim.lock().faults.add("events:DisableRule", denied.0, denied.1, denied.2);
+    let (file, date) = (file_of(&stage, day, 4096), day.to_string());
+    let came = stage.run(&upload(file.to_str().unwrap(), &date)).await.with_code(1);
+    assert!(came.stdout.contains("may not be disabled"), "{came:?}");
+    assert!(came.stdout.contains("policy of gapmend's role"), "{came:?}");
+    assert_eq!(stage.calls_of("DisableRule"), 1, "permissions do not heal by themselves");
+    assert!(stage.sim.lock().our_dump_writes().is_empty());
+    assert_as_before(&stage, "after the refusal");
 }
 
 #[tokio::test]

@@ -229,11 +229,16 @@ pub(crate) fn until<'a>(
     }
 }
 
+/// Sends a process a signal, such as `INT`.
+pub(crate) async fn signal(child: &Child, name: &str) {
+    let id = child.id().expect("it runs");
+    let kill = format!("kill -{name} {id}");
+    assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
+}
+
 /// Ends a process in order, and answers its exit code.
 pub(crate) async fn terminate(mut child: Child) -> i32 {
-    let id = child.id().expect("it runs");
-    let kill = format!("kill -TERM {id}");
-    assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
+    signal(&child, "TERM").await;
     let ended = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
     ended.expect("it ends within ten seconds").unwrap().code().unwrap_or(-1)
 }
