@@ -217,7 +217,9 @@ async fn whatever_the_world_says_is_shown_and_never_obeyed() {
     for verdict in &mut census.dates {
         verdict.reason = nasty.into();
         verdict.next = nasty.into();
-        Arc::make_mut(&mut verdict.dumps).iter_mut().for_each(|dump| dump.key = nasty.to_owned());
+        for dump in Arc::make_mut(&mut verdict.dumps) {
+            dump.key = nasty.to_owned();
+        }
     }
     dataset.census = Some(Arc::new(census));
     let server = server(report).await;
