@@ -221,6 +221,9 @@ impl Platform for Both {
     async fn disarm_dead_man(&self, group: &str, name: &str) -> Answer<()> {
         self.of(name).disarm_dead_man(group, name).await
     }
+    async fn takes_dead_men(&self, group: &str) -> Answer<bool> {
+        self.of(group).takes_dead_men(group).await
+    }
 }
 
 /// The first pipeline's time, which the second follows.
