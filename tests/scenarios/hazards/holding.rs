@@ -10,10 +10,10 @@ use gapmend::platform::Clock;
 use gapmend::sim::{FaultKind, FaultWhen, Moment, Profile, RuleSetting, Span, Times};
 
 use super::{GAP, today};
-use crate::bed::{Bed, date, noon};
+use crate::bed::{date, noon};
 use crate::trigger::{
-    HOLD_RUN, assert_no_live_dump_lost, assert_released, bed, events, gap, gap_without_supplier,
-    holding, loading, operations, rule_is, staging,
+    assert_no_live_dump_lost, assert_released, bed, events, gap, gap_without_supplier, holding,
+    loading, operations, rule_is, staging,
 };
 
 #[tokio::test]
