@@ -38,7 +38,8 @@ async fn check_blind(what: &str, change: impl FnOnce(&mut World), words: &str) {
 
 /// The catalog shows nothing of so many days, in these raw zones.
 fn hide_partitions(world: &mut World, zones: std::ops::Range<usize>, days: i64) {
-    for zone in world.names.raw[zones].to_vec() {
+    let zones = world.names.raw[zones].to_vec();
+    for zone in zones {
         for table in &zone.tables {
             for back in 0..days {
                 let day = date("2026-06-30") - chrono::Duration::days(back);
