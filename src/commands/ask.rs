@@ -29,7 +29,22 @@ const SCAN_ANSWERED_WITHIN: Duration = Duration::from_mins(10);
 pub(super) async fn retry(global: &GlobalArgs, args: RetryArgs, out: &mut Out) -> Outcome {
     let session = Session::open(global).await?;
     let mut request = Asking::begin(&session, global).await?;
-    let words = format!("{}'s attempts are forgiven; the next pass judges it anew", args.date);
+    let today = session.world.now().date_naive();
+    if args.date > today {
+        return Err(Failure::refused(format!(
+            "{} is in the future: today is {today} in UTC",
+            args.date
+        )));
+    }
+    let attempts = request.ledger.state().runs_of(&request.name, args.date).count();
+    let words = match attempts {
+        0 => format!("{} has no attempts to forgive; the next pass judges it anew", args.date),
+        1 => format!("{}'s attempt is forgiven; the next pass judges it anew", args.date),
+        _ => format!(
+            "{}'s {attempts} attempts are forgiven; the next pass judges it anew",
+            args.date
+        ),
+    };
     request.send(Request::Retry { date: args.date }, &args.asked).await?;
     let comes_to = request.comes_to(args.date).await;
     request.finish("retry", &words, comes_to.as_deref(), global, out)

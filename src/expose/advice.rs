@@ -3,11 +3,13 @@
 //! The verdict says it in words (`next`); here are the commands that go with them. What a
 //! command may do is decided where it is carried out, never here.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 
 use crate::config::{self, Mode};
 use crate::daemon::{DatasetReport, Report};
-use crate::domain::DateStatus;
+use crate::domain::{DateStatus, TableId};
 use crate::plan::DateVerdict;
 
 /// Who moves a date on.
@@ -65,7 +67,7 @@ pub(super) fn commands(name: &str, verdict: &DateVerdict, report: &Report) -> Ve
         DateStatus::NoDump => vec![upload],
         DateStatus::BadDump => vec![format!("{upload} --replace")],
         DateStatus::Partial | DateStatus::Empty | DateStatus::Unregistered => {
-            vec![format!("gapmend explain {date} --output json")]
+            vec![format!("gapmend heal --date {date} --dry-run")]
         }
         DateStatus::NotAllowed
         | DateStatus::TooYoung
@@ -79,6 +81,48 @@ pub(super) fn commands(name: &str, verdict: &DateVerdict, report: &Report) -> Ve
         .into_iter()
         .map(|command| if several { format!("{command} --dataset {name}") } else { command })
         .collect()
+}
+
+/// How a person puts right what gapmend never touches: half a date, in words.
+pub(super) fn repair(name: &str, verdict: &DateVerdict, report: &Report) -> Option<String> {
+    let settings = &report.datasets.get(name)?.settings;
+    let partitions: BTreeSet<String> = settings
+        .raw
+        .values()
+        .filter(|source| {
+            let selects =
+                |table: &TableId| table.database == source.database && source.selects(&table.table);
+            verdict.tables_having.iter().any(selects)
+        })
+        .map(|source| {
+            let (key, value) = (&source.partition_key, &source.partition_format);
+            format!("{key}={}", value.render(verdict.date))
+        })
+        .collect();
+    let partitions = partitions.into_iter().collect::<Vec<_>>().join(" or ");
+    match verdict.status {
+        DateStatus::Partial => Some(format!(
+            "purge it: drop the partition {partitions} of each table that has it, with its objects; then it is missing, and queued like any other date, unless its export id is spent. Or write it by hand into the tables that lack it."
+        )),
+        DateStatus::Empty => Some(format!(
+            "put the objects of the partition {partitions} back; a versioned bucket may still have them. Or drop the partition of each table that has it: then it is missing."
+        )),
+        DateStatus::Unregistered => Some(format!(
+            "run the raw zone's crawler, or add the partition {partitions} to each table that has its objects."
+        )),
+        DateStatus::Available
+        | DateStatus::Waived
+        | DateStatus::NotExpected
+        | DateStatus::NotDue
+        | DateStatus::Running
+        | DateStatus::Missing
+        | DateStatus::NotAllowed
+        | DateStatus::TooYoung
+        | DateStatus::Quarantined
+        | DateStatus::NoDump
+        | DateStatus::BadDump
+        | DateStatus::BackingOff => None,
+    }
 }
 
 /// A date outside the allowlist may be asked for by name; a denied one may not.
@@ -128,6 +172,19 @@ mod tests {
             }
         }
         assert!(advised > 8, "{advised}");
+    }
+
+    #[test]
+    fn half_a_date_is_told_how_to_be_purged() {
+        let report = sample::report();
+        let census = sample::census();
+        let repairs = census
+            .dates
+            .iter()
+            .filter_map(|verdict| Some((verdict.status, repair(sample::NAME, verdict, &report)?)));
+        let partial: Vec<_> =
+            repairs.filter(|(status, _)| *status == DateStatus::Partial).collect();
+        assert!(partial[0].1.contains("import_date=20260120"), "{partial:?}");
     }
 
     #[test]

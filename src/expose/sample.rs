@@ -14,8 +14,13 @@ use crate::domain::{
     DateStatus, Dump, FailureReason, Flag, Network, PassOutcome, RunOutcome, Stage, TableId,
     TriggerState,
 };
-use crate::ledger::state::{Acting, LoadRecord, PassRecord, RunEnd, StageRecord};
-use crate::ledger::{Asked, DatasetState, Hold, HoldStep, HoldWhy, Repeat, Run, State, Trace};
+use crate::ledger::state::{
+    Acting, LoadRecord, PassRecord, RunEnd, StageRecord, UploadEnd, UploadHold,
+};
+use crate::ledger::{
+    Asked, DatasetState, Hold, HoldStep, HoldWhy, Process, Repeat, Run, State, Trace, Upload,
+    UploadOutcome,
+};
 use crate::plan::{Candidate, Census, DateVerdict, Gap, Newest, Plan, Rest};
 use crate::platform::TaskRequest;
 
@@ -116,6 +121,7 @@ fn verdict(day: NaiveDate) -> DateVerdict {
         database: "dataplatform-prod-liberator-raw-zone".to_owned(),
         table: "liberator_pcn_audit".to_owned(),
     };
+    let having = TableId { table: "liberator_pcn_tickets".to_owned(), ..lacking.clone() };
     DateVerdict {
         date: day,
         in_window: true,
@@ -140,6 +146,7 @@ fn verdict(day: NaiveDate) -> DateVerdict {
             .unwrap_or(0),
         tables_expected: 17,
         tables_missing: if status == DateStatus::Partial { vec![lacking] } else { Vec::new() },
+        tables_having: if status == DateStatus::Partial { vec![having] } else { Vec::new() },
     }
 }
 
@@ -326,6 +333,49 @@ pub(super) fn healed_run() -> Run {
         tables_present: Some(17),
     });
     run
+}
+
+/// A dump that came late and was put where it belongs.
+pub(super) fn upload() -> Upload {
+    Upload {
+        id: "up-4f1c2a".to_owned(),
+        dataset: NAME.to_owned(),
+        date: date("2026-02-08"),
+        bucket: "dataplatform-prod-liberator-data-storage".to_owned(),
+        key: "parking/liberator_dump_260208.zip".to_owned(),
+        size: 734_003_200,
+        sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
+        replaces: None,
+        live: false,
+        asked: Asked {
+            by: "arn:aws:iam::111122223333:user/ada".to_owned(),
+            reason: Some("sent by mail".to_owned()),
+            ticket: None,
+        },
+        process: Process {
+            host: "ops".to_owned(),
+            realm: String::new(),
+            pid: 4242,
+            process_start: 0,
+        },
+        intended_at: at("2026-03-15T06:12:00Z"),
+        parts: None,
+        ready: None,
+        writing_at: Some(at("2026-03-15T06:22:10Z")),
+        holds: 1,
+        end: Some(UploadEnd {
+            at: at("2026-03-15T06:22:14Z"),
+            outcome: UploadOutcome::Written,
+            detail: "written under the hold".to_owned(),
+        }),
+        hold: Some(UploadHold {
+            disabled_at: Some(at("2026-03-15T06:20:05Z")),
+            enabled_at: Some(at("2026-03-15T06:37:20Z")),
+            closed_at: at("2026-03-15T06:52:21Z"),
+            detail: "enabled by us; nothing landed meanwhile".to_owned(),
+            fired: Vec::new(),
+        }),
+    }
 }
 
 /// A hold for an upload.

@@ -70,6 +70,9 @@ pub struct DateVerdict {
     pub tables_expected: u32,
     /// Tables that should, and do not.
     pub tables_missing: Vec<TableId>,
+    /// Tables, expected or not, that have anything of a date that is not whole: what a person
+    /// would purge (H8).
+    pub tables_having: Vec<TableId>,
 }
 
 /// Consecutive expected dates with one status.
@@ -232,6 +235,7 @@ impl<'a> Judge<'a> {
             tables_present: tables.present,
             tables_expected: tables.expected,
             tables_missing: tables.missing,
+            tables_having: tables.having,
         }
     }
 

@@ -56,6 +56,8 @@ pub(super) struct DateCoverage {
     pub empty: Vec<TableId>,
     /// Expected tables that have objects without a catalog entry.
     pub unregistered: Vec<TableId>,
+    /// Tables, expected or not, that have anything of a date that is not whole.
+    pub having: Vec<TableId>,
     /// Whether one table's objects come from two writes hours apart.
     pub written_twice: bool,
 }
@@ -156,6 +158,9 @@ impl DateCoverage {
         let stored = table.stored.as_ref().map(|stored| stored.contains(date));
         self.catalogued += u32::from(catalogued);
         self.stored += u32::from(stored.unwrap_or(catalogued));
+        if catalogued || stored == Some(true) {
+            self.having.push(table.id.clone());
+        }
         if !expected {
             return;
         }

@@ -1,9 +1,11 @@
 //! Requests: `pause`, `resume`, `cancel`, written to the ledger and answered by whoever acts.
 
-use gapmend::sim::{Profile, Times};
+use std::time::Duration;
+
+use gapmend::sim::{Profile, Times, Timing};
 
 use crate::serving::Daemon;
-use crate::stage::{Came, Stage, days_ago, terminate, until, world};
+use crate::stage::{Came, SPEED, Stage, days_ago, terminate, until, world};
 
 #[tokio::test]
 async fn a_pause_holds_everything_until_resume() {
@@ -40,6 +42,35 @@ async fn cancel_stops_the_load_and_the_date_waits_for_the_next_slot() {
     stage.run(&["retry", &gap.to_string()]).await.with_code(0);
     stage.run(&["heal"]).await.with_code(0);
     stage.assert_healed_once(&[gap]);
+}
+
+fn says_that_snapshot_is_over(stage: &Stage) -> bool {
+    let entries = std::fs::read_dir(stage.path("ledger/log")).into_iter().flatten();
+    entries
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok())
+        .any(|entry| entry.contains("stage_ended") && entry.contains("\"stage\": \"snapshot\""))
+}
+
+/// From here on stopping saves nothing: the export goes on in AWS, and its id is used up.
+#[tokio::test]
+async fn cancelling_after_the_export_has_begun_says_that_its_id_is_spent() {
+    let gap = days_ago(12);
+    let timing = Timing { export: Duration::from_secs(8), ..Timing::quick().scaled(SPEED) };
+    let stage = Stage::set(world().gap(gap).timing(timing)).await;
+    let healing = stage.command(&["heal"]).output();
+    let cancelling = async {
+        until("the snapshot is over", || says_that_snapshot_is_over(&stage)).await;
+        stage.run(&["cancel", "--reason", "the wrong date"]).await.with_code(0)
+    };
+    let (healed, cancelled) = tokio::join!(healing, cancelling);
+    assert!(cancelled.stdout.contains("the export id of"), "{}", cancelled.stdout);
+    assert!(cancelled.stdout.contains("is spent"), "{}", cancelled.stdout);
+    Came::from(healed.unwrap()).with_code(1);
+    assert_eq!(stage.calls_of("StopTask"), 0, "there is no task any more");
+    stage.run(&["retry", &gap.to_string()]).await.with_code(0);
+    stage.run(&["heal"]).await.with_code(0);
+    stage.assert_healed_once(&[gap]);
+    assert_eq!(stage.calls_of("RunTask"), 1, "taken up where it was, not from the top");
 }
 
 #[tokio::test]

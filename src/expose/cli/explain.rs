@@ -8,7 +8,7 @@ use super::history::attempt;
 use super::style::{Paper, facts};
 use crate::daemon::Report;
 use crate::domain::Dump;
-use crate::expose::advice::{commands, queue_words};
+use crate::expose::advice::{commands, queue_words, repair};
 use crate::expose::words::{minute, size, status_words, tone_of_status};
 use crate::plan::DateVerdict;
 
@@ -48,6 +48,8 @@ fn evidence(name: &str, verdict: &DateVerdict, report: &Report) -> Vec<(&'static
         format!("{} of {} have it", verdict.tables_present, verdict.tables_expected),
     ));
     facts.extend(verdict.tables_missing.iter().map(|table| ("lacking", table.to_string())));
+    facts.extend(verdict.tables_having.iter().map(|table| ("having", table.to_string())));
+    facts.extend(repair(name, verdict, report).map(|words| ("repair", words)));
     facts.extend(verdict.flags.iter().map(|flag| ("flag", flag.label().to_owned())));
     if !verdict.in_window {
         facts.push(("window", "outside it; looked at because it was named".to_owned()));

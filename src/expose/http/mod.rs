@@ -105,10 +105,10 @@ fn router(state: HttpState) -> Router {
 /// Renewed by a header, so that it can be told not to: whoever goes through it by keyboard or
 /// reads it aloud would lose their place.
 async fn status_page(State(state): State<HttpState>, RawQuery(query): RawQuery) -> Response {
-    let renews = query.as_deref() != Some("renew=off");
-    let page = page::render(&state.report(), renews, state.clock.now());
+    let view = page::View::asked(query.as_deref());
+    let page = page::render(&state.report(), view, state.clock.now());
     let mut response = html(page);
-    if renews {
+    if view.renews {
         response.headers_mut().insert(header::REFRESH, page::REFRESH_SECONDS.into());
     }
     response

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::aws::OPERATIONS;
 use crate::expose::sample;
+use crate::plan::DateVerdict;
 
 /// A clock that stands still.
 struct Still;
@@ -172,6 +173,28 @@ async fn the_page_escapes_what_it_shows_and_has_no_script() {
     for text in ["2026-01-19, 54 dates behind", "Run in progress", "Gaps", "Last passes"] {
         assert!(page.contains(text), "{text} is not on the page");
     }
+}
+
+#[tokio::test]
+async fn a_long_window_is_shown_year_by_year() {
+    let mut report = sample::report();
+    let census = &mut report.datasets.get_mut(sample::NAME).unwrap().census;
+    let mut long = (**census.as_ref().unwrap()).clone();
+    let (last, pattern) = (long.dates.last().unwrap().date, long.dates[0].clone());
+    let date_before = |days: i64| last - chrono::TimeDelta::days(days);
+    let dates = (0..1_800).rev().map(date_before);
+    long.dates = dates.map(|date| DateVerdict { date, ..pattern.clone() }).collect();
+    *census = Some(Arc::new(long));
+    let server = server(report).await;
+    let of = |date: &str| format!("href=\"datasets/liberator/dates/{date}\"");
+    let (_, page) = server.get("/").await;
+    assert!(page.contains("1100 dates"));
+    assert!(page.contains(&of("2026-03-01")) && !page.contains(&of("2022-06-14")));
+    assert!(page.contains("href=\"?year=2022\""));
+    let (_, page) = server.get("/?year=2022&renew=off").await;
+    assert!(page.contains(&of("2022-06-14")) && !page.contains(&of("2026-03-01")));
+    assert!(page.contains("365 dates") && page.contains("href=\"?year=2022\">renew"));
+    assert!(!page.contains("refresh: 30"));
 }
 
 #[tokio::test]

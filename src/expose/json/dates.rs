@@ -10,7 +10,7 @@ use super::runs::RunJson;
 use super::{maybe_instant, value};
 use crate::daemon::Report;
 use crate::domain::{DateStatus, Dump, PassOutcome, TableId};
-use crate::expose::advice::{commands, queue_words};
+use crate::expose::advice::{commands, queue_words, repair};
 use crate::expose::words::rfc3339;
 use crate::plan::{Candidate, Census, DateVerdict, Plan, Rest};
 
@@ -59,6 +59,7 @@ struct DateJson<'a> {
     tables_present: u32,
     tables_expected: u32,
     tables_missing: Vec<String>,
+    tables_having: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -111,6 +112,8 @@ struct ExplainJson<'a> {
     queue: String,
     /// What to go on with, the first one first.
     commands: Vec<String>,
+    /// How a person puts half a date right.
+    repair: Option<String>,
     enqueued_at: Option<String>,
     runs: Vec<RunJson<'a>>,
 }
@@ -163,6 +166,7 @@ pub fn explain_json(name: &str, date: NaiveDate, report: &Report) -> Option<Valu
         queue_position: place.map(|place| place + 1),
         queue: queue_words(name, verdict, report),
         commands: commands(name, verdict, report),
+        repair: repair(name, verdict, report),
         enqueued_at: maybe_instant(state.and_then(|state| state.enqueued.get(&date)).copied()),
         runs: report.ledger.runs_of(name, date).map(RunJson::of).collect(),
     }))
@@ -234,6 +238,7 @@ impl<'a> DateJson<'a> {
             tables_present: verdict.tables_present,
             tables_expected: verdict.tables_expected,
             tables_missing: names(&verdict.tables_missing),
+            tables_having: names(&verdict.tables_having),
         }
     }
 }

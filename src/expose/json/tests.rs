@@ -214,6 +214,7 @@ fn documents() -> Vec<(&'static str, Value)> {
         ("status", status),
         ("trigger", trigger_json(&report, &[(sample::NAME, &sample::rule())])),
         ("check", check_json(&[finding])),
+        ("upload", upload_json(&sample::upload(), sample::date("2026-03-15"))),
     ]
 }
 

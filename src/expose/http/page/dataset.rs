@@ -18,6 +18,7 @@ pub(super) fn section(
     report: &Report,
     name: &str,
     dataset: &DatasetReport,
+    year: Option<i32>,
     now: DateTime<Utc>,
 ) -> Markup {
     let active = report.ledger.active_run().filter(|run| run.dataset == name);
@@ -28,7 +29,7 @@ pub(super) fn section(
             @if let Some(census) = &dataset.census { (verdict(name, census)) }
             @if let Some(active) = active { (run::current(active, dataset, now)) }
             @match &dataset.census {
-                Some(census) => { (heat::map(name, census)) (lists::gaps(report, name, census)) }
+                Some(census) => { (heat::map(name, census, year)) (lists::gaps(report, name, census)) }
                 None => p.note { "The first look is not over yet." }
             }
             (lists::queue(report, name, dataset, now))

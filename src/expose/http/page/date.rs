@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::{heat, run, shell};
 use crate::daemon::{DatasetReport, Report};
 use crate::domain::Dump;
-use crate::expose::advice::{commands, queue_words};
+use crate::expose::advice::{commands, queue_words, repair};
 use crate::expose::console;
 use crate::expose::words::{minute, request_words, size, status_words};
 use crate::ledger::{Request, RequestRecord, Run};
@@ -61,6 +61,7 @@ fn what_to_do(report: &Report, name: &str, verdict: &DateVerdict) -> Markup {
         section.todo aria-labelledby="todo" {
             h3 id="todo" { "What to do" }
             p { (sentence(&verdict.next)) @if let Some(until) = verdict.until { " (" (minute(until)) ")" } }
+            @if let Some(words) = repair(name, verdict, report) { p { (sentence(&words)) } }
             @if !commands.is_empty() {
                 pre tabindex="0" aria-label="Commands to paste" { @for command in &commands { (command) "\n" } }
             }
@@ -90,6 +91,9 @@ fn evidence(
             dt { "tables" } dd { (verdict.tables_present) " of " (verdict.tables_expected) " have it" }
             @if !verdict.tables_missing.is_empty() {
                 dt { "lacking" } dd { ul.plain { @for table in &verdict.tables_missing { li { code { (table) } } } } }
+            }
+            @if !verdict.tables_having.is_empty() {
+                dt { "having" } dd { ul.plain { @for table in &verdict.tables_having { li { code { (table) } } } } }
             }
             dt { "dumps" } dd {
                 @if verdict.dumps.is_empty() { "none in " code { "s3://" (bucket) } }

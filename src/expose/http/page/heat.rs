@@ -14,7 +14,7 @@ use crate::plan::{Census, DateVerdict};
 
 /// Days of the longest month.
 const DAYS: u32 = 31;
-/// Squares at most; older dates are in the JSON.
+/// Squares of a page at most, when no year is asked for: three years.
 const DATES_SHOWN: usize = 1_100;
 /// A square, and what lies between two of them.
 const SIDE: u32 = 24;
@@ -29,12 +29,15 @@ const REASON_CHARACTERS: usize = 130;
 /// A blank that takes its place.
 const BLANK: &str = "\u{a0}";
 
-/// The calendar and its legend.
-pub(super) fn map(name: &str, census: &Census) -> Markup {
+/// The calendar and its legend: of one year, or else of the newest dates.
+pub(super) fn map(name: &str, census: &Census, year: Option<i32>) -> Markup {
     let older = census.dates.len().saturating_sub(DATES_SHOWN);
-    let shown = &census.dates[older..];
+    let shown: Vec<&DateVerdict> = match year {
+        Some(year) => census.dates.iter().filter(|one| one.date.year() == year).collect(),
+        None => census.dates[older..].iter().collect(),
+    };
     let mut months: BTreeMap<(i32, u32), Vec<&DateVerdict>> = BTreeMap::new();
-    for verdict in shown {
+    for verdict in &shown {
         months.entry((verdict.date.year(), verdict.date.month())).or_default().push(verdict);
     }
     let rows = u32::try_from(months.len()).unwrap_or(u32::MAX);
@@ -43,7 +46,7 @@ pub(super) fn map(name: &str, census: &Census) -> Markup {
         h3 { "Calendar" }
         p.meta {
             (plural(shown.len() as u64, "date")) ", scanned " (minute(census.scanned_at)) ". "
-            @if older > 0 { (older) " older ones are " a href={ "api/v1/datasets/" (name) "/dates" } { "in the JSON" } ". " }
+            @if older > 0 || year.is_some() { (years(census, year)) }
             a.skip href={ "#gaps-" (name) } { "Skip the calendar" }
         }
         div.scroll {
@@ -57,6 +60,21 @@ pub(super) fn map(name: &str, census: &Census) -> Markup {
             }
         }
         (legend(census))
+    }
+}
+
+/// Ways to the years that one page has no room for.
+fn years(census: &Census, shown: Option<i32>) -> Markup {
+    let mut years: Vec<i32> = census.dates.iter().map(|one| one.date.year()).collect();
+    years.dedup();
+    html! {
+        "Year: "
+        @for year in years.into_iter().rev() {
+            @if shown == Some(year) { b aria-current="true" { (year) } } @else { a href={ "?year=" (year) } { (year) } }
+            " · "
+        }
+        @if shown.is_some() { a href="?" { "the newest" } } @else { b aria-current="true" { "the newest" } }
+        ". "
     }
 }
 

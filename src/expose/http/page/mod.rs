@@ -29,19 +29,44 @@ pub(super) use date::render as render_date;
 /// How often the status page asks for itself again.
 pub(super) const REFRESH_SECONDS: u32 = 30;
 
-/// The whole status page. One that does not renew itself keeps the keyboard's place.
-pub(super) fn render(report: &Report, renews: bool, now: DateTime<Utc>) -> Markup {
+/// What the address of the status page asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct View {
+    /// One that does not renew itself keeps the keyboard's place.
+    pub(super) renews: bool,
+    /// The year of the calendars, instead of the newest dates.
+    pub(super) year: Option<i32>,
+}
+
+impl View {
+    /// From the part of the address after `?`; what is not understood asks for nothing.
+    pub(super) fn asked(query: Option<&str>) -> Self {
+        let parts: Vec<&str> = query.unwrap_or_default().split('&').collect();
+        let year = parts.iter().find_map(|part| part.strip_prefix("year=")?.parse().ok());
+        Self { renews: !parts.contains(&"renew=off"), year }
+    }
+
+    /// The address of the same page that does, or does not, renew itself.
+    fn turned(self) -> String {
+        let year = self.year.map(|year| format!("year={year}"));
+        let renew = self.renews.then(|| "renew=off".to_owned());
+        format!("?{}", year.into_iter().chain(renew).collect::<Vec<_>>().join("&"))
+    }
+}
+
+/// The whole status page.
+pub(super) fn render(report: &Report, view: View, now: DateTime<Utc>) -> Markup {
     let body = html! {
         (warnings(report))
         main {
             @if report.datasets.is_empty() { p { "No dataset is configured." } }
-            @for (name, dataset) in &report.datasets { (dataset::section(report, name, dataset, now)) }
+            @for (name, dataset) in &report.datasets { (dataset::section(report, name, dataset, view.year, now)) }
         }
     };
     let note = html! {
         "as of " (minute(now)) ", "
-        @if renews { "renewed every " (REFRESH_SECONDS) " s (" a href="?renew=off" { "stop" } ")" }
-        @else { "not renewed (" a href="?" { "renew" } ")" }
+        @if view.renews { "renewed every " (REFRESH_SECONDS) " s (" a href=(view.turned()) { "stop" } ")" }
+        @else { "not renewed (" a href=(view.turned()) { "renew" } ")" }
     };
     shell(&title(report), "", &note, &body, report, now)
 }
