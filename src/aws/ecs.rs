@@ -207,14 +207,15 @@ fn task_start(
 
 fn started_or_refused(output: RunTaskOutput) -> Result<TaskStart, Failure> {
     let failures = output.failures.unwrap_or_default();
-    let mut tasks = output.tasks.unwrap_or_default();
     if !failures.is_empty() {
         return Ok(TaskStart::Refused(failures.iter().map(words).collect::<Vec<_>>().join("; ")));
     }
-    if tasks.len() != 1 {
-        return Ok(TaskStart::Refused(format!("{} tasks instead of one", tasks.len())));
-    }
-    let arn = tasks.pop().and_then(|task| task.task_arn);
+    // Without a task and without a word why not the answer was lost, and the task may run.
+    let tasks = output.tasks.unwrap_or_default();
+    let [task] = tasks.as_slice() else {
+        return Err(Failure::nonsense(format!("{} tasks instead of one", tasks.len())));
+    };
+    let arn = task.task_arn.clone();
     arn.map(TaskStart::Started).ok_or_else(|| Failure::nonsense("a task without an ARN"))
 }
 

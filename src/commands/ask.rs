@@ -28,14 +28,8 @@ const SCAN_ANSWERED_WITHIN: Duration = Duration::from_mins(10);
 /// `gapmend retry DATE`.
 pub(super) async fn retry(global: &GlobalArgs, args: RetryArgs, out: &mut Out) -> Outcome {
     let session = Session::open(global).await?;
+    session.refuse_future(args.date)?;
     let mut request = Asking::begin(&session, global).await?;
-    let today = session.world.now().date_naive();
-    if args.date > today {
-        return Err(Failure::refused(format!(
-            "{} is in the future: today is {today} in UTC",
-            args.date
-        )));
-    }
     let attempts = request.ledger.state().runs_of(&request.name, args.date).count();
     let words = match attempts {
         0 => format!("{} has no attempts to forgive; the next pass judges it anew", args.date),

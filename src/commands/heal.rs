@@ -32,6 +32,9 @@ const LEFT_SHOWN_AT_MOST: usize = 10;
 pub(super) async fn heal(global: &GlobalArgs, args: &HealArgs, out: &mut Out) -> Outcome {
     let session = Session::open(global).await?;
     let dates: BTreeSet<_> = args.named_dates().into_iter().collect();
+    if let Some(last) = dates.last() {
+        session.refuse_future(*last)?;
+    }
     let only = (!dates.is_empty()).then_some(dates);
     let names = match &only {
         Some(_) => vec![session.one_dataset(global)?],

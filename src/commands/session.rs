@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use gapmend::aws;
 use gapmend::config::{self, Environment, Settings};
 use gapmend::daemon::{Engine, Errand, NoRecorder, Recorder};
@@ -53,6 +54,17 @@ impl Session {
         work: impl Future<Output = T> + 'a,
     ) -> Pin<Box<dyn Future<Output = T> + 'a>> {
         Box::pin(cli::while_waiting(what, &self.calls, work))
+    }
+
+    /// A request for a day to come would stand until then.
+    pub(super) fn refuse_future(&self, date: NaiveDate) -> Result<(), Failure> {
+        let today = self.world.today_utc();
+        if date > today {
+            return Err(Failure::refused(format!(
+                "{date} is in the future: today is {today} in UTC"
+            )));
+        }
+        Ok(())
     }
 
     /// Makes sure that this is the account of the configuration; answers who we are in it.

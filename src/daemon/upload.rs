@@ -104,7 +104,8 @@ async fn turn(
     if let Some(error) = engine.ledger_trouble.clone() {
         return Err(error);
     }
-    let mut told = news(engine.ledger.state(), &upload, None);
+    let state = engine.ledger.state();
+    let mut told = news(state, state.upload(id).unwrap_or(&upload), None);
     if let Some(rest) = pass.rest.filter(|_| told.held_until.is_none()) {
         told.words = format!("waiting: {rest}");
     }

@@ -8,6 +8,9 @@ use std::str::FromStr;
 
 use chrono::NaiveDate;
 
+/// Dates outside these years are slips, in the configuration and on the command line.
+pub const YEARS: std::ops::RangeInclusive<i32> = 1990..=2100;
+
 /// The calendar day that a dump and its partitions belong to.
 pub type PartitionDate = NaiveDate;
 

@@ -155,3 +155,25 @@ async fn an_auditor_learns_who_wanted_a_run_and_what_it_left() {
     let rest = stage.run(&["ledger", "export", "--after", &last]).await.with_code(0).stdout;
     assert_eq!(rest.lines().count(), 1);
 }
+
+/// A day to come, or a year that nobody can mean, would stand in the ledger for ever.
+#[tokio::test]
+async fn a_slip_in_a_date_is_refused_and_leaves_nothing_behind() {
+    let stage = Stage::set(world()).await;
+    let tomorrow = (days_ago(0) + chrono::Days::new(1)).to_string();
+    let upload = stage.path("liberator.zip").display().to_string();
+    for arguments in [
+        &["heal", "--date", &tomorrow][..],
+        &["retry", &tomorrow],
+        &["explain", &tomorrow],
+        &["upload", &upload, "--date", &tomorrow],
+    ] {
+        let came = stage.run(arguments).await.with_code(1);
+        assert!(came.stderr.contains("in the future"), "{arguments:?}: {}", came.stderr);
+    }
+    for arguments in [&["heal", "--date", "0202-06-01"][..], &["explain", "9999-12-31"]] {
+        let came = stage.run(arguments).await.with_code(2);
+        assert!(came.stderr.contains("outside the years"), "{arguments:?}: {}", came.stderr);
+    }
+    assert!(!stage.path("ledger/log/00000000000000000001.json").exists());
+}

@@ -35,9 +35,6 @@ pub(super) fn refuse_by_date(
             dataset.name
         )));
     }
-    if date > today {
-        return Err(Failure::refused(format!("{date} is in the future: today is {today} in UTC")));
-    }
     if args.live && date != today {
         return Err(Failure::refused(format!(
             "--live is for today's own dump, and today is {today} in UTC; without it {date} is uploaded with the trigger held"

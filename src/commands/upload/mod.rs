@@ -38,6 +38,7 @@ pub(super) async fn upload(global: &GlobalArgs, args: &UploadArgs, out: &mut Out
     let session = Session::open(global).await?;
     let name = session.one_dataset(global)?;
     let dataset = Arc::clone(&session.settings.datasets[&name]);
+    session.refuse_future(args.date)?;
     checks::refuse_by_date(&session.world, &dataset, args)?;
     let signals = Signals::listen(&Arc::new(Notify::new()))?;
     let file = LocalFile::read(&args.file).await?;

@@ -13,15 +13,13 @@ use croner::parser::{CronParser, Seconds, Year};
 use super::Refusal::{Because, NotThis};
 use super::{Arrival, FromText, Refusal, closest};
 use crate::domain::DateSpan;
+use crate::domain::partition_date::YEARS;
 
 /// Nothing here takes longer; it also catches `15M`, which means fifteen months.
 const DURATION_LIMIT: Duration = Duration::from_hours(31 * 24);
 
 /// A range of more days than this is a slip in a year.
 const SPAN_LIMIT_DAYS: i64 = 3660;
-
-/// Dates outside these years are slips.
-const YEARS: std::ops::RangeInclusive<i32> = 1990..=2100;
 
 /// A duration that may be zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,13 +6,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::examples as shown;
 use crate::domain::DateSpan;
-use crate::domain::partition_date::DateSpanError;
+use crate::domain::partition_date::{DateSpanError, YEARS};
 use crate::expose::telemetry::LogFormat;
 
 /// Where the configuration is looked for when nobody says.
@@ -430,14 +430,27 @@ pub fn manual(to: &mut dyn Write) -> std::io::Result<()> {
 /// Exactly an ISO date: `2022-6-1` is refused as a probable slip.
 fn day(text: &str) -> Result<NaiveDate, String> {
     match text.parse::<DateSpan>() {
-        Ok(span) if span.from == span.to && !text.contains("..") => Ok(span.from),
+        Ok(span) if span.from == span.to && !text.contains("..") => {
+            refuse_slips(&span)?;
+            Ok(span.from)
+        }
         Ok(_) | Err(_) => Err(format!("`{text}` is not a date like 2022-06-01")),
     }
+}
+
+/// A year that nobody can mean would stand in the ledger, and in every report, for ever.
+fn refuse_slips(span: &DateSpan) -> Result<(), String> {
+    let (first, last) = (YEARS.start(), YEARS.end());
+    if YEARS.contains(&span.from.year()) && YEARS.contains(&span.to.year()) {
+        return Ok(());
+    }
+    Err(format!("`{span}` is outside the years {first} to {last}"))
 }
 
 /// A date or a range, of a length that a person can mean.
 fn days(text: &str) -> Result<DateSpan, String> {
     let span: DateSpan = text.parse().map_err(|error: DateSpanError| error.to_string())?;
+    refuse_slips(&span)?;
     if span.len_days() > RANGE_LIMIT_DAYS {
         return Err(format!(
             "`{text}` has {} days, the most is {RANGE_LIMIT_DAYS}",
