@@ -121,7 +121,9 @@ impl Actor<'_> {
         }
         match self.platform.run_task(&task).await {
             Err(error) => match final_reason(&error) {
-                Some(reason) => self.end_run(refused(run, reason, error.to_string())).await,
+                Some(reason) => {
+                    self.end_run(refused(run, Stage::Load, reason, error.to_string())).await
+                }
                 None => Ok(Acted::Unanswered(error)),
             },
             Ok(start) => self.submitted(run, start).await,
@@ -153,8 +155,8 @@ impl Actor<'_> {
                 self.note(vec![event], PassOutcome::Started, detail).await
             }
             TaskStart::Refused(why) => {
-                let end = refused(run, FailureReason::NotStarted, format!("ECS refused: {why}"));
-                self.end_run(end).await
+                let (reason, why) = (FailureReason::NotStarted, format!("ECS refused: {why}"));
+                self.end_run(refused(run, Stage::Load, reason, why)).await
             }
         }
     }
@@ -198,7 +200,14 @@ impl Actor<'_> {
                 let event = Event::PublishFound { run, workflow_run, ours: true };
                 self.note(vec![event], PassOutcome::Started, detail).await
             }
-            Err(error) => Ok(Acted::Unanswered(error)),
+            // A conflict passes: another run of the workflow ends.
+            Err(error) if error.class == ErrorClass::Conflict => Ok(Acted::Unanswered(error)),
+            Err(error) => match final_reason(&error) {
+                Some(reason) => {
+                    self.end_run(refused(run, Stage::Publish, reason, error.to_string())).await
+                }
+                None => Ok(Acted::Unanswered(error)),
+            },
         }
     }
 
@@ -251,11 +260,11 @@ fn final_reason(error: &PlatformError) -> Option<FailureReason> {
     }
 }
 
-fn refused(run: String, reason: FailureReason, detail: String) -> EndRun {
+fn refused(run: String, stage: Stage, reason: FailureReason, detail: String) -> EndRun {
     EndRun {
         run,
         outcome: RunOutcome::Failed,
-        stage: Stage::Load,
+        stage,
         reason: Some(reason),
         detail,
         log_tail: Vec::new(),

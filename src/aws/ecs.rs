@@ -54,6 +54,12 @@ struct Listed {
     unwanted: BTreeSet<String>,
 }
 
+impl Listed {
+    fn all(&self) -> Vec<String> {
+        self.wanted.iter().chain(&self.unwanted).cloned().collect()
+    }
+}
+
 impl Tasks {
     pub(super) fn new(shared: &SdkConfig, line: Arc<Line>) -> Self {
         Self { client: aws_sdk_ecs::Client::new(shared), line }
@@ -63,7 +69,22 @@ impl Tasks {
     /// minute, so both lists are read.
     pub(super) async fn alive(&self, family: &TaskFamily) -> Answer<Vec<Task>> {
         let list = self.client.list_tasks().cluster(&family.cluster).family(&family.family);
-        let mut tasks = self.described(family, self.listed(list).await?).await?;
+        let listed = self.listed(list).await?;
+        let mut tasks = match self.describe(family, &listed.all()).await {
+            Ok(tasks) => tasks,
+            // To yield it is enough that another one is wanted to run (H1). Of those that are
+            // not wanted nobody can tell which are over.
+            Err(error) if listed.wanted.is_empty() => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "tasks are listed but not described");
+                Vec::new()
+            }
+        };
+        for arn in listed.wanted {
+            if !tasks.iter().any(|task| task.arn == arn) {
+                tasks.push(Task::listed(arn));
+            }
+        }
         tasks.retain(Task::is_alive);
         Ok(tasks)
     }
@@ -76,7 +97,17 @@ impl Tasks {
         started_by: &str,
     ) -> Answer<Vec<Task>> {
         let list = self.client.list_tasks().cluster(&family.cluster).started_by(started_by);
-        self.described(family, self.listed(list).await?).await
+        let listed = self.listed(list).await?;
+        let tasks = self.describe(family, &listed.all()).await?;
+        // ECS is eventually consistent: a task can be listed before it can be described. It must
+        // not pass for absent, so that is an error, and passes.
+        match listed.wanted.iter().find(|arn| !tasks.iter().any(|task| task.arn == **arn)) {
+            None => Ok(tasks),
+            Some(arn) => {
+                let message = format!("{arn} is listed but cannot be described yet");
+                Err(Failure::nonsense(message).of(DESCRIBE_TASKS))
+            }
+        }
     }
 
     /// One task; `None` when ECS does not know it.
@@ -136,20 +167,6 @@ impl Tasks {
             token = pages.next(page.next_token)?;
             if token.is_none() {
                 return Ok(arns);
-            }
-        }
-    }
-
-    /// ECS is eventually consistent: a task can be listed before it can be described. A live task
-    /// that we cannot describe must not pass for absent, so that is an error, and passes.
-    async fn described(&self, family: &TaskFamily, listed: Listed) -> Answer<Vec<Task>> {
-        let arns: Vec<String> = listed.wanted.iter().chain(&listed.unwanted).cloned().collect();
-        let tasks = self.describe(family, &arns).await?;
-        match listed.wanted.iter().find(|arn| !tasks.iter().any(|task| task.arn == **arn)) {
-            None => Ok(tasks),
-            Some(arn) => {
-                let message = format!("{arn} is listed but cannot be described yet");
-                Err(Failure::nonsense(message).of(DESCRIBE_TASKS))
             }
         }
     }

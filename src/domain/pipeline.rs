@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 /// Where an ECS task is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskState {
+    /// Wanted to run, and nothing more is known of it: ECS lists it and does not describe it.
+    Listed,
     /// Before its container runs: provisioning, pending, activating.
     Starting,
     /// Its container runs.
@@ -43,6 +45,27 @@ pub struct Task {
 }
 
 impl Task {
+    /// A task of which only its ARN is known.
+    #[must_use]
+    pub fn listed(arn: String) -> Self {
+        Self {
+            arn,
+            state: TaskState::Listed,
+            started_by: None,
+            date_override: None,
+            created_at: None,
+            stopped_at: None,
+            exit_code: None,
+            stopped_reason: None,
+        }
+    }
+
+    /// Whether more is known of it than that it is there.
+    #[must_use]
+    pub fn is_described(&self) -> bool {
+        self.state != TaskState::Listed
+    }
+
     /// Whether it may still touch the shared database.
     #[must_use]
     pub fn is_alive(&self) -> bool {

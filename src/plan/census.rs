@@ -321,6 +321,7 @@ impl<'a> Judge<'a> {
         let is_live_date = self.now.date_naive() == date;
         let task = self.watch.tasks.known()?.iter().find(|task| {
             task.is_alive()
+                && task.is_described()
                 && match &task.date_override {
                     Some(text) => *text == spelled,
                     None => is_live_date,

@@ -232,6 +232,9 @@ fn closed_by_tasks(tasks: &Seen<Vec<Task>>) -> Option<Rest> {
 /// A task in words: whose it is, and about which date.
 pub(super) fn describe_task(task: &Task) -> String {
     let id = task.arn.rsplit('/').next().unwrap_or(&task.arn);
+    if !task.is_described() {
+        return format!("{id}, a run that ECS does not describe");
+    }
     let who = task.started_by.as_deref().unwrap_or("somebody");
     match &task.date_override {
         Some(date) => format!("{id}, a backdated run of {date} started by {who}"),

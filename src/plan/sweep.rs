@@ -128,7 +128,7 @@ pub(super) fn has_run_since(
     dataset: &DatasetSettings,
 ) -> bool {
     let began = |task: &&Task| task.created_at.is_none_or(|at| at >= since);
-    let alive = watch.tasks.known().into_iter().flatten();
+    let alive = watch.tasks.known().into_iter().flatten().filter(|task| task.is_described());
     if tasks.iter().any(|task| began(&task))
         || alive.filter(|task| task.date_override.is_none()).any(|task| began(&task))
     {

@@ -1,9 +1,10 @@
 //! AWS on a bad day: it slows us down, fails, hangs up before and after the effect; and still
 //! every date ends with exactly one copy.
 
-use gapmend::sim::{FaultKind, FaultWhen, Moment, Profile, WorkflowStart};
+use gapmend::sim::{FaultKind, FaultWhen, Moment, Profile, Timing, WorkflowStart};
 
-use crate::stage::{Stage, days_ago, world};
+use crate::serving::Daemon;
+use crate::stage::{SPEED, Stage, days_ago, now, terminate, until, world};
 
 /// What goes wrong: with which calls, when, how, and before or after the effect.
 type Trouble<'a> = (&'a str, FaultWhen, FaultKind, Moment);
@@ -59,4 +60,27 @@ async fn the_first_answer_of_every_effect_is_lost_and_none_is_repeated() {
 async fn a_ledger_in_s3_stays_whole_on_such_a_day() {
     let ledger = "[ledger]\nurl = \"s3://gapmend-ledger/gapmend\"\n";
     healed_in_spite_of(&BAD_DAY, 14, ledger).await;
+}
+
+/// ECS lists a live run and describes none: that it is there is enough to make way (H1).
+#[tokio::test]
+async fn a_live_run_is_made_way_for_though_ecs_describes_nothing() {
+    let day = days_ago(12);
+    // A live task fetches its dump for minutes before it drops the database: seconds, here.
+    let fetch = std::time::Duration::from_secs(4);
+    let timing = Timing { fetch, ..Timing::quick().scaled(SPEED) };
+    let stage = Stage::set(world().gap(day).timing(timing)).await;
+    let daemon = Daemon::start(&stage).await;
+    until("the load is asked for", || stage.calls_of("RunTask") == 1).await;
+    let denied = (FaultWhen::Always, FaultKind::Denied, Moment::Before);
+    stage.sim.lock().faults.add("ecs:DescribeTasks", denied.0, denied.1, denied.2);
+    stage.sim.lock().write_dump(now().date_naive());
+    until("ours is stopped", || stage.calls_of("StopTask") > 0).await;
+    stage.sim.lock().faults.clear();
+    let succeeded = "gapmend_runs_total{dataset=\"liberator\",outcome=\"succeeded\"} 1";
+    daemon.until_it_tells("/metrics", succeeded).await;
+    assert_eq!(terminate(daemon.child).await, 0);
+    let world = stage.sim.lock();
+    assert!(world.is_whole(day), "{:?}", world.copies(day));
+    assert!(world.overlaps().is_empty(), "{:?}", world.overlaps());
 }

@@ -1,10 +1,10 @@
 //! Finding the missing dates and healing them, one at a time.
 
 use gapmend::daemon::Errand;
-use gapmend::domain::{DateStatus, RunOutcome, Stage};
+use gapmend::domain::{DateStatus, FailureReason, RunOutcome, Stage};
 use gapmend::plan::Rest;
 use gapmend::platform::Clock;
-use gapmend::sim::{Profile, Times};
+use gapmend::sim::{FaultKind, FaultWhen, Moment, Profile, Times, WorkflowStart};
 
 use super::bed::{Bed, date, world};
 
@@ -104,5 +104,25 @@ async fn a_date_that_always_fails_is_quarantined() {
     assert_eq!(healed.runs.len(), 3);
     assert!(!healed.is_whole());
     assert_eq!(bed.status("2026-06-15").await, DateStatus::Quarantined);
+    bed.assert_quiet_and_sound().await;
+}
+
+/// The refusal was asked for again until the deadline, hours later, and told by nobody.
+#[tokio::test]
+async fn a_workflow_that_may_not_be_started_fails_at_once_and_is_taken_up_when_it_may() {
+    let day = "2026-06-15";
+    let unstarted = Profile { workflow_start: WorkflowStart::Never, ..Profile::default() };
+    let bed = Bed::new(world().gap(date(day)).profile(date(day), unstarted), "");
+    let denied = (FaultWhen::Call(1), FaultKind::Denied, Moment::Before);
+    bed.sim.lock().faults.add("glue:StartWorkflowRun", denied.0, denied.1, denied.2);
+    let healed = bed.heal().await;
+    let ends: Vec<_> = healed.runs.iter().map(|run| run.end.as_ref().unwrap()).collect();
+    assert_eq!(ends[0].outcome, RunOutcome::Failed, "{healed:#?}");
+    assert_eq!(ends[0].reason, Some(FailureReason::Denied));
+    assert_eq!(ends[0].stage, Stage::Publish);
+    assert!(ends[0].detail.contains("StartWorkflowRun"), "{}", ends[0].detail);
+    assert_eq!(ends[1].outcome, RunOutcome::Succeeded, "its export is taken up, once");
+    assert_eq!(bed.calls_of("ecs:RunTask"), 1);
+    bed.assert_one_copy(day);
     bed.assert_quiet_and_sound().await;
 }

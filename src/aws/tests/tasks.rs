@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::aws::canned::{Bench, Reply};
-use crate::domain::{ErrorClass, Network, TaskState};
+use crate::domain::{ErrorClass, Network, Task, TaskState};
 use crate::platform::{Platform, TaskFamily, TaskRequest, TaskStart};
 
 fn family() -> TaskFamily {
@@ -129,9 +129,28 @@ async fn a_listed_task_that_cannot_be_described_yet_is_not_passed_over() {
         Reply::ok(missing),
     ])
     .await;
-    let error = bench.aws.family_tasks(&family()).await.unwrap_err();
-    assert_eq!(error.class, ErrorClass::Server);
+    let tasks = bench.aws.family_tasks(&family()).await.unwrap();
+    assert_eq!(tasks, [Task::listed("arn:new".to_owned())]);
     assert_eq!(bench.aws.task(&family(), "arn:new").await.unwrap(), None);
+}
+
+/// While ECS described nothing, ours went on loading beside a live run that it had listed (H1).
+#[tokio::test]
+async fn what_is_wanted_to_run_is_known_without_a_description() {
+    let denied = || Reply::error(400, "AccessDeniedException", "not authorized");
+    let bench = Bench::with([
+        Reply::ok(r#"{"taskArns":["arn:live"]}"#),
+        Reply::ok(r#"{"taskArns":["arn:over"]}"#),
+        denied(),
+        Reply::ok(r#"{"taskArns":[]}"#),
+        Reply::ok(r#"{"taskArns":["arn:leaving"]}"#),
+        denied(),
+    ])
+    .await;
+    let tasks = bench.aws.family_tasks(&family()).await.unwrap();
+    assert_eq!(tasks, [Task::listed("arn:live".to_owned())]);
+    let error = bench.aws.family_tasks(&family()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Denied, "one that is on its way out may still write");
 }
 
 #[tokio::test]

@@ -129,6 +129,7 @@ impl Progress<'_> {
             return Err(Rest::Blind(causes.clone())); // a live run could not be seen either
         }
         let state = match task.state {
+            TaskState::Listed => "there, and not described by ECS",
             TaskState::Starting => "starting",
             TaskState::Running => "running",
             TaskState::Stopping | TaskState::Stopped => "stopping",
