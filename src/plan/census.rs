@@ -405,12 +405,13 @@ impl<'a> Judge<'a> {
             let reason = format!("run {} cannot be repeated safely: {}", run.attempt, end.detail);
             return Some(Finding::new(DateStatus::Quarantined, reason, person));
         }
+        let last = failures.last().and_then(|run| run.end.as_ref()).map(|end| end.detail.as_str());
         if let Some(reason) = self.export_spent(date) {
-            return Some(Finding::new(DateStatus::Quarantined, reason, person));
+            let why = last.map_or_else(String::new, |last| format!("; the last attempt: {last}"));
+            return Some(Finding::new(DateStatus::Quarantined, reason + &why, person));
         }
         let most = self.dataset.backfill.max_attempts;
         let spent = failures.len() >= usize::try_from(most).unwrap_or(usize::MAX);
-        let last = failures.last().and_then(|run| run.end.as_ref()).map(|end| end.detail.as_str());
         spent.then(|| {
             let reason = format!("{most} attempts failed; the last: {}", last.unwrap_or("unknown"));
             Finding::new(DateStatus::Quarantined, reason, person)

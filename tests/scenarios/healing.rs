@@ -2,6 +2,7 @@
 
 use gapmend::daemon::Errand;
 use gapmend::domain::{DateStatus, FailureReason, RunOutcome, Stage};
+use gapmend::ledger::{Asked, Request};
 use gapmend::plan::Rest;
 use gapmend::platform::Clock;
 use gapmend::sim::{FaultKind, FaultWhen, Moment, Profile, Times, WorkflowStart};
@@ -116,13 +117,18 @@ async fn a_workflow_that_may_not_be_started_fails_at_once_and_is_taken_up_when_i
     let denied = (FaultWhen::Call(1), FaultKind::Denied, Moment::Before);
     bed.sim.lock().faults.add("glue:StartWorkflowRun", denied.0, denied.1, denied.2);
     let healed = bed.heal().await;
-    let ends: Vec<_> = healed.runs.iter().map(|run| run.end.as_ref().unwrap()).collect();
-    assert_eq!(ends[0].outcome, RunOutcome::Failed, "{healed:#?}");
-    assert_eq!(ends[0].reason, Some(FailureReason::Denied));
-    assert_eq!(ends[0].stage, Stage::Publish);
-    assert!(ends[0].detail.contains("StartWorkflowRun"), "{}", ends[0].detail);
-    assert_eq!(ends[1].outcome, RunOutcome::Succeeded, "its export is taken up, once");
-    assert_eq!(bed.calls_of("ecs:RunTask"), 1);
+    let end = healed.runs[0].end.as_ref().unwrap();
+    assert_eq!(end.outcome, RunOutcome::Failed, "{healed:#?}");
+    assert_eq!(end.reason, Some(FailureReason::Denied));
+    assert_eq!(healed.runs[0].stage, Stage::Publish);
+    let verdict = bed.verdict(day).await;
+    assert_eq!(verdict.status, DateStatus::Quarantined);
+    assert!(verdict.reason.contains("StartWorkflowRun"), "{}", verdict.reason);
+    let asked = Asked { by: "tester".to_owned(), reason: None, ticket: None };
+    let retry = Request::Retry { date: date(day) };
+    bed.ledger().await.append_request("liberator", retry, asked).await.unwrap();
+    assert!(bed.heal().await.is_whole());
+    assert_eq!(bed.sim.lock().tasks().len(), 1, "its export is taken up");
     bed.assert_one_copy(day);
     bed.assert_quiet_and_sound().await;
 }
