@@ -8,7 +8,7 @@ use chrono::Duration;
 use super::{Acted, Actor};
 use crate::domain::{ErrorClass, PassOutcome, RuleState};
 use crate::ledger::{Appended, Event, HoldStep, LedgerError, Request, Upload, UploadOutcome};
-use crate::platform::{Answer, Created, PartsUpload, PlatformError};
+use crate::platform::{Answer, Created, Listing, ObjectInfo, PartsUpload, PlatformError};
 
 /// An upload whose beginning was never answered is told by its time; the clocks may differ so.
 const BEGAN_SLACK_MINUTES: i64 = 1;
@@ -31,6 +31,9 @@ impl Actor<'_> {
         upload: &Upload,
     ) -> Result<Acted, LedgerError> {
         match self.found(upload).await {
+            Err(error) if refused_for_good(&error) => {
+                return self.is_not_written(hold, upload, error.to_string()).await;
+            }
             Err(error) => return Ok(Acted::Unanswered(error)),
             Ok(Found::Ours) => return self.is_written(hold, upload).await,
             Ok(Found::Taken(why)) => return self.is_not_written(hold, upload, why).await,
@@ -101,8 +104,14 @@ impl Actor<'_> {
         })
     }
 
+    /// Of a key that is not there `HeadObject` may answer 403 and not 404, unless the role may
+    /// list the whole bucket; so absence is taken from a listing.
     async fn found(&self, upload: &Upload) -> Answer<Found> {
-        let found = self.platform.marked_object(&upload.bucket, &upload.key).await?;
+        let found = if self.is_listed(upload).await? {
+            self.platform.marked_object(&upload.bucket, &upload.key).await?
+        } else {
+            None
+        };
         Ok(match (found, &upload.replaces) {
             (Some(object), _) if object.mark.as_ref() == Some(&upload.id) => Found::Ours,
             (Some(object), Some(etag)) if object.etag == *etag => Found::Free,
@@ -113,6 +122,22 @@ impl Actor<'_> {
             (None, Some(_)) => Found::Taken(format!("{} is gone since", upload.key)),
             (None, None) => Found::Free,
         })
+    }
+
+    async fn is_listed(&self, upload: &Upload) -> Answer<bool> {
+        // In key order the key itself comes before all that it is a prefix of.
+        let listing = Listing {
+            bucket: upload.bucket.clone(),
+            prefix: upload.key.clone(),
+            at_most: Some(1),
+            ..Listing::default()
+        };
+        let mut listed = false;
+        let mut note = |page: Vec<ObjectInfo>| {
+            listed |= page.iter().any(|object| object.key == upload.key);
+        };
+        self.platform.list_objects(&listing, &mut note).await?;
+        Ok(listed)
     }
 
     /// With it goes the request for a scan: the date is another one now.

@@ -3,6 +3,8 @@
 //! Each finding says what was looked at and what a person could do. Nothing is started,
 //! changed or written.
 
+mod reading;
+
 use std::collections::BTreeSet;
 
 use chrono::{Duration, NaiveDate};
@@ -13,11 +15,10 @@ use crate::config::{
 };
 use crate::domain::partition_date::fold_ranges;
 use crate::domain::{ErrorClass, RuleState};
+use crate::observe::CLOCK_OFF_AT_MOST_SECONDS;
 use crate::plan;
 use crate::platform::{Answer, Caller, Listing, PlatformError, World};
 
-/// A hold is refused beyond this difference to AWS's clock.
-const CLOCK_SKEW_SECONDS: i64 = 60;
 /// Workflow runs are asked for since so long ago.
 const WORKFLOWS_SINCE_DAYS: i64 = 7;
 
@@ -47,6 +48,7 @@ pub async fn check(
         findings.extend(checker.export().await);
         findings.extend(checker.publish().await);
         findings.extend(checker.trigger().await);
+        findings.extend(checker.reading().await);
         findings.extend(checker.allowed_in_vain(dumps.as_ref()));
     }
     findings.push(ledger.await);
@@ -74,9 +76,12 @@ fn account(settings: &Settings, caller: &Answer<Caller>) -> Finding {
 fn clock(caller: &Answer<Caller>) -> Finding {
     let subject = "clock".to_owned();
     match caller.as_ref().ok().and_then(|caller| caller.clock_skew) {
-        Some(skew) if skew.num_seconds().abs() > CLOCK_SKEW_SECONDS => wrong(
+        Some(skew) if skew.num_seconds().abs() > CLOCK_OFF_AT_MOST_SECONDS => wrong(
             subject,
-            format!("{} s away from AWS's: the trigger would not be held", skew.num_seconds()),
+            format!(
+                "{} s away from AWS's: no age can be told, nothing would be started",
+                skew.num_seconds()
+            ),
             "let the machine keep time (chrony, systemd-timesyncd)",
         ),
         Some(skew) => right(subject, format!("{} s away from AWS's", skew.num_seconds())),

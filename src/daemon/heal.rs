@@ -126,12 +126,15 @@ struct Healing {
     ended: Vec<(String, Rest)>,
     last_step_at: DateTime<Utc>,
     ledger_failures: u32,
+    /// Why the last pass failed, as it was told.
+    trouble: Option<String>,
 }
 
 impl Healing {
     fn of(names: &[String], now: DateTime<Utc>) -> Self {
         let open = names.iter().map(|name| (name.clone(), (now, 0))).collect();
-        Self { open, ended: Vec::new(), last_step_at: now, ledger_failures: 0 }
+        let (ended, last_step_at) = (Vec::new(), now);
+        Self { open, ended, last_step_at, ledger_failures: 0, trouble: None }
     }
 
     /// Until every one has ended; false when it was interrupted.
@@ -154,6 +157,7 @@ impl Healing {
             if let Some(error) = hopeless(engine, self.ledger_failures) {
                 return Err(error);
             }
+            self.tell_trouble(engine, &turn, &pass);
             let now = engine.world.now();
             let next = self.note(engine, &turn, &pass, now);
             if self.open.is_empty() {
@@ -165,6 +169,19 @@ impl Healing {
             }
         }
         Ok(true)
+    }
+
+    /// Once for each reason; how a run goes is told by its progress.
+    fn tell_trouble(&mut self, engine: &Engine, turn: &str, pass: &Pass) {
+        let ledger = engine.ledger_trouble.as_ref().map(LedgerError::in_words);
+        let blind = matches!(pass.rest, Some(Rest::Blind(_))).then(|| pass.detail.clone());
+        let trouble = ledger.or(blind);
+        if trouble != self.trouble
+            && let Some(why) = &trouble
+        {
+            tracing::warn!(dataset = turn, "{why}; trying again");
+        }
+        self.trouble = trouble;
     }
 
     /// A run in progress comes first, whoever's it is: it is the one run over all datasets.

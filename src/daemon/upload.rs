@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::engine::Engine;
 use super::wake::nap;
 use crate::act::Actor;
+use crate::domain::PassOutcome;
 use crate::ledger::{Event, Hold, HoldStep, LedgerError, State, Upload, UploadOutcome, WhoActs};
 
 /// The ledger is read this often while another process does the work.
@@ -108,6 +109,9 @@ async fn turn(
     let mut told = news(state, state.upload(id).unwrap_or(&upload), None);
     if let Some(rest) = pass.rest.filter(|_| told.held_until.is_none()) {
         told.words = format!("waiting: {rest}");
+    }
+    if pass.outcome == PassOutcome::Error {
+        told.words = format!("{}; {}", told.words, pass.detail);
     }
     tell(told);
     Ok(Turn::Again(nap(pass.wake_at, engine.world.now())))

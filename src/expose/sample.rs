@@ -274,6 +274,7 @@ pub(super) fn active_run() -> Run {
         stopping: None,
         publish_intended: Vec::new(),
         workflow_runs_judged: Vec::new(),
+        workflow_runs_seen: Vec::new(),
         workflow_run: None,
         end: None,
     }

@@ -195,6 +195,9 @@ pub struct Run {
     pub workflow_run: Option<String>,
     /// Workflow runs that wrote nothing, after which it was started again.
     pub workflow_runs_judged: Vec<String>,
+    /// Every workflow run of its date that was seen, also when another one counts (H10).
+    #[serde(default)]
+    pub workflow_runs_seen: Vec<String>,
     /// How it ended.
     pub end: Option<RunEnd>,
 }
@@ -308,6 +311,14 @@ impl Run {
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.end.is_none()
+    }
+
+    /// Workflow runs of its date that may have written beside the one that counts (H10).
+    pub fn workflow_runs_beside(&self) -> impl Iterator<Item = &str> {
+        let beside = |id: &&String| {
+            self.workflow_run.as_ref() != Some(*id) && !self.workflow_runs_judged.contains(id)
+        };
+        self.workflow_runs_seen.iter().filter(beside).map(String::as_str)
     }
 
     /// Whether it failed.
@@ -562,6 +573,9 @@ impl State {
             }
             Event::PublishFound { workflow_run, .. } => {
                 run.workflow_run = Some(workflow_run.clone());
+                if !run.workflow_runs_seen.contains(workflow_run) {
+                    run.workflow_runs_seen.push(workflow_run.clone());
+                }
             }
             Event::RunEnded {
                 outcome, reason, detail, log_tail, repeat, tables_present, ..
@@ -643,6 +657,7 @@ impl State {
             publish_intended: Vec::new(),
             workflow_run: None,
             workflow_runs_judged: Vec::new(),
+            workflow_runs_seen: Vec::new(),
             end: None,
         });
         Ok(())

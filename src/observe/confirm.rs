@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 
 use super::zip_tail::ZipMemory;
-use super::{Confirmation, Scan, blind, landing, raw_zone};
+use super::{Confirmation, Scan, blind, clock, landing, raw_zone};
 use crate::config::DatasetSettings;
 use crate::domain::{Blindness, Export, Seen};
 use crate::platform::{Listing, World};
@@ -39,11 +39,13 @@ async fn look(
     let at = world.now();
     let platform = world.platform.as_ref();
     let prefix = landing::common_name_prefix(&dataset.landing.keys, date);
-    let (tables, now_there, export) = futures_util::join!(
+    let (clock, tables, now_there, export) = futures_util::join!(
+        clock::trusted(world),
         raw_zone::date_tables(platform, dataset, last.map(|scan| &scan.coverage), date, in_flight),
         landing::list_dumps(platform, dataset, &prefix),
         export_of(world, dataset, date),
     );
+    clock.map_err(|cause| vec![cause])?;
     let tables = tables?;
     let now_there = now_there.map_err(|cause| vec![cause])?;
     let export = export.map_err(|cause| vec![cause])?;

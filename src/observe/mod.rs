@@ -8,6 +8,7 @@
 //! What this layer never does: decide, remember, or read "could not see" as "is not there".
 //! Whatever cannot be seen whole makes its part of the observation [`Seen::Blind`].
 
+mod clock;
 mod confirm;
 mod landing;
 mod raw_zone;
@@ -21,11 +22,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+pub use clock::{CLOCK_OFF_AT_MOST_SECONDS, clock_skew};
 pub use confirm::confirm;
 pub use landing::{judge_size, landing, same_as_another};
 pub(crate) use scan::count_partitions;
 pub use scan::{ScanScope, scan};
-pub use trigger::{EVENT_LATE_AT_MOST_MINUTES, TriggerView, clock_skew, orphan};
+pub use trigger::{EVENT_LATE_AT_MOST_MINUTES, TriggerView, orphan};
 pub use watch::{survey, watch};
 pub use zip_tail::{ZipMemory, judge as judge_zip, judge_bytes};
 

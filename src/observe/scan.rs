@@ -6,7 +6,7 @@ use chrono::{Duration, NaiveDate};
 use futures_util::{StreamExt, stream};
 
 use super::zip_tail::ZipMemory;
-use super::{LandingView, Scan, blind, landing, raw_zone};
+use super::{LandingView, Scan, blind, clock, landing, raw_zone};
 use crate::config::DatasetSettings;
 use crate::domain::{Blindness, Coverage, ErrorClass, Export, Seen};
 use crate::ledger::ScanRecord;
@@ -59,10 +59,12 @@ async fn look(
     let named = named(dataset, scope, &window, today);
     let dates = raw_zone::Dates { window: &window, named: &named };
     let platform = world.platform.as_ref();
-    let (dumps, coverage) = futures_util::join!(
+    let (clock, dumps, coverage) = futures_util::join!(
+        clock::trusted(world),
         landing::list_dumps(platform, dataset, ""),
         raw_zone::coverage(platform, dataset, dates, scope.in_flight),
     );
+    clock.map_err(|cause| vec![cause])?;
     let (mut landing, coverage) = both(dumps, coverage)?;
     let unseen = unseen_sources(&coverage);
     if !unseen.is_empty() {

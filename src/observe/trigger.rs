@@ -215,13 +215,6 @@ async fn snapshots(
     Some(seen(found.map_err(|error| blind(format!("snapshots of {instance}"), &error))))
 }
 
-/// How far our clock is from AWS's.
-pub async fn clock_skew(world: &World) -> Seen<Option<TimeDelta>> {
-    let caller = world.platform.caller().await;
-    let skew = caller.map(|caller| caller.clock_skew);
-    seen(skew.map_err(|error| blind("AWS's clock".to_owned(), &error)))
-}
-
 /// The look at a hold whose dataset is no longer in the configuration.
 pub async fn orphan(world: &World, hold: &Hold) -> Watch {
     let at = world.now();

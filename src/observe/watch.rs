@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 use futures_util::future::try_join_all;
 
-use super::{RunView, Traffic, Watch, blind, trigger};
+use super::{RunView, Traffic, Watch, blind, clock, trigger};
 use crate::config::{DatasetSettings, PublishSettings};
 use crate::domain::{
     Blindness, Export, Rule, Seen, Snapshot, Stage, Task, WorkflowRun, WorkflowStatus,
@@ -26,7 +26,7 @@ pub async fn watch(world: &World, dataset: &DatasetSettings, ledger: &State) -> 
     let (rule, tasks, run) =
         futures_util::join!(rule(platform, dataset), tasks(platform, dataset), async {
             match run {
-                Some(run) => Some(seen(run_view(platform, dataset, run).await)),
+                Some(run) => Some(seen(run_view(world, dataset, run).await)),
                 None => None,
             }
         });
@@ -116,10 +116,11 @@ fn is_running(run: &WorkflowRun) -> bool {
 }
 
 async fn run_view(
-    platform: &dyn Platform,
+    world: &World,
     dataset: &DatasetSettings,
     run: &Run,
 ) -> Result<RunView, Blindness> {
+    let platform = world.platform.as_ref();
     let mut view = RunView::default();
     if run.stage <= Stage::Load {
         view.task = own_task(platform, dataset, run).await?;
@@ -131,6 +132,9 @@ async fn run_view(
     let published = run.stage == Stage::Publish || (run.stage <= Stage::Load && !loading);
     if let (true, Some(publish)) = (published, &dataset.publish) {
         workflow_view(platform, publish, run, &mut view).await?;
+        if run.stage == Stage::Publish && view.workflow_runs.is_empty() {
+            clock::trusted(world).await?; // by a clock that is ahead its start is overdue
+        }
     }
     if let Some(task) =
         view.task.as_ref().filter(|task| !task.is_alive() && task.exit_code != Some(0))

@@ -480,6 +480,15 @@ impl<'a> Judge<'a> {
         (self.now < until).then(|| Finding::new(DateStatus::BackingOff, reason, next).until(until))
     }
 
+    /// Two workflow runs wrote the date for its last run of ours, and nothing was written since
+    /// (H10).
+    fn ran_twice(&self, date: NaiveDate) -> bool {
+        let Some(run) = self.ledger.runs_of(date).last() else { return false };
+        let Some(end) = &run.end else { return false };
+        let written = self.scan.coverage.written_at.get(&date);
+        run.workflow_runs_beside().next().is_some() && written.is_none_or(|at| *at <= end.at)
+    }
+
     fn flags(
         &self,
         date: NaiveDate,
@@ -492,7 +501,7 @@ impl<'a> Judge<'a> {
         if is_gone && self.once_available.iter().any(|span| span.contains(date)) {
             flags.insert(Flag::Regressed);
         }
-        if tables.written_twice {
+        if tables.written_twice || self.ran_twice(date) {
             flags.insert(Flag::Duplicated);
         }
         let written = self.scan.coverage.written_at.get(&date);

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Step, gates};
 use crate::config::{DatasetSettings, NetworkSource};
-use crate::domain::{Dump, Seen, Stage, Task};
+use crate::domain::{Dump, ErrorClass, Seen, Stage, Task};
 use crate::ledger::{Hold, HoldStep, HoldWhy, Run, State};
 use crate::observe::{EVENT_LATE_AT_MOST_MINUTES, Watch};
 use crate::platform::TaskRequest;
@@ -28,7 +28,7 @@ const TASKS_KNOWN_MINUTES: i64 = 55;
 pub(super) enum Sweep {
     /// Too early to say, or it could not be seen now.
     NotYet,
-    /// It could not be seen for a day.
+    /// It could not be seen for a day, or may not be seen at all.
     Blind,
     /// These landed.
     Done(Vec<Swept>),
@@ -62,7 +62,13 @@ pub(super) fn found(
     let (Some(Seen::Known(landed)), Some(Seen::Known(tasks))) = (&view.landed, &view.live_tasks)
     else {
         let late = now - enabled_at > Duration::hours(SWEEP_WITHIN_HOURS);
-        return if late { Sweep::Blind } else { Sweep::NotYet };
+        let unseen = [
+            view.landed.as_ref().map_or(&[][..], Seen::blindness),
+            view.live_tasks.as_ref().map_or(&[][..], Seen::blindness),
+        ];
+        // A right that is not there does not come by waiting, and nothing starts meanwhile.
+        let denied = unseen.concat().iter().any(|cause| cause.class == ErrorClass::Denied);
+        return if late || denied { Sweep::Blind } else { Sweep::NotYet };
     };
     let fires_at = hold.dead_man.as_ref().map(|switch| switch.fires_at);
     let enabled_by = fires_at.map_or(enabled_at, |fires_at| enabled_at.min(fires_at));

@@ -129,6 +129,10 @@ pub(super) fn intend(
     landing: &LandingView,
     why: HoldWhy,
 ) -> Result<HoldPlan, Rest> {
+    // What the rule fires, and what came of what landed in the hold, must be seen afterwards.
+    if let Seen::Blind(causes) = &situation.seen.watch.tasks {
+        return Err(Rest::Blind(causes.clone()));
+    }
     match &situation.dataset.trigger {
         Some(trigger) => hold::intend(situation, landing, trigger, why),
         None => Err(Rest::HoldRefused { why: "no trigger is configured to be held".to_owned() }),

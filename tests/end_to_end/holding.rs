@@ -515,3 +515,44 @@ async fn a_live_run_in_the_middle_of_a_load_is_made_way_for() {
         .collect();
     assert!(outcomes.contains(&"void") && outcomes.contains(&"succeeded"), "{outcomes:?}");
 }
+
+/// Of a key that is absent `HeadObject` may answer 403; three holds of 90 minutes came of it.
+#[tokio::test]
+async fn an_upload_does_not_ask_for_the_head_of_a_key_that_is_absent() {
+    let day = days_ago(12);
+    let stage = stage_without(day).await;
+    let denied = (FaultWhen::Always, FaultKind::Denied, Moment::Before);
+    stage.sim.lock().faults.add("s3:HeadObject", denied.0, denied.1, denied.2);
+    let (file, date) = (file_of(&stage, day, 4096), day.to_string());
+    let done = stage.json(&upload(file.to_str().unwrap(), &date)).await;
+    assert_eq!(done["outcome"], "written", "{done}");
+    let more = [&upload(file.to_str().unwrap(), &date)[..], &["--replace"]].concat();
+    let came = stage.run(&more).await.with_code(1);
+    assert!(format!("{}{}", came.stdout, came.stderr).contains("s3:HeadObject"), "{}", came.stderr);
+    assert_eq!(stage.calls_of("DisableRule"), 2, "one hold each");
+    assert_as_before(&stage, "after a denied head");
+}
+
+/// What the rule fires must be seen afterwards: without that right nothing is held, and a hold
+/// that lost it on the way still ends.
+#[tokio::test]
+async fn an_upload_that_may_not_see_tasks_holds_nothing_and_one_that_loses_sight_ends() {
+    let day = days_ago(12);
+    let stage = stage_without(day).await;
+    let (file, date) = (file_of(&stage, day, 4096), day.to_string());
+    let denied = (FaultWhen::Always, FaultKind::Denied, Moment::Before);
+    stage.sim.lock().faults.add("ecs:ListTasks", denied.0, denied.1, denied.2);
+    let came = stage.run(&upload(file.to_str().unwrap(), &date)).await.with_code(1);
+    assert!(came.stderr.contains("ecs:ListTasks"), "{}", came.stderr);
+    assert_eq!(stage.calls_of("CreateMultipartUpload"), 0);
+    stage.sim.lock().faults.clear();
+    let losing = async {
+        until("the rule is disabled", || stage.calls_of("DisableRule") > 0).await;
+        stage.sim.lock().faults.add("ecs:ListTasks", denied.0, denied.1, denied.2);
+    };
+    let arguments = upload(file.to_str().unwrap(), &date);
+    let (came, ()) = tokio::join!(stage.run(&arguments), losing);
+    assert!(came.with_code(0).stdout.contains("could not be looked for"));
+    stage.sim.lock().faults.clear();
+    assert_as_before(&stage, "after losing sight");
+}

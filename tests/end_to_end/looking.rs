@@ -128,6 +128,27 @@ async fn check_is_content_with_a_whole_pipeline_and_names_what_is_not_there() {
     stage.json_with_code(&["check"], 1).await;
 }
 
+/// Whoever may list need not be allowed to read: `check` was content, and every look blind.
+#[tokio::test]
+async fn check_uses_each_right_that_a_look_needs() {
+    let stage = Stage::set(world().gap(days_ago(12))).await;
+    stage.run(&["heal"]).await.with_code(0);
+    for operation in [
+        "glue:GetPartitions",
+        "glue:BatchGetPartition",
+        "s3:GetObject",
+        "ecs:DescribeTasks",
+        "glue:GetWorkflowRun",
+    ] {
+        let denied = (FaultWhen::Always, FaultKind::Denied, Moment::Before);
+        stage.sim.lock().faults.add(operation, denied.0, denied.1, denied.2);
+        let came = stage.run(&["check"]).await.with_code(1);
+        assert!(came.stdout.contains(operation), "{operation}: {}", came.stdout);
+        stage.sim.lock().faults.clear();
+    }
+    stage.run(&["check"]).await.with_code(0);
+}
+
 const HOLDS_IN: &str = r#"
 [datasets.liberator.trigger]
 hold = "upload"

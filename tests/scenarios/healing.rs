@@ -1,7 +1,8 @@
 //! Finding the missing dates and healing them, one at a time.
 
+use chrono::TimeDelta;
 use gapmend::daemon::Errand;
-use gapmend::domain::{DateStatus, FailureReason, RunOutcome, Stage};
+use gapmend::domain::{DateStatus, FailureReason, Flag, RunOutcome, Stage};
 use gapmend::ledger::{Asked, Request};
 use gapmend::plan::Rest;
 use gapmend::platform::Clock;
@@ -131,4 +132,45 @@ async fn a_workflow_that_may_not_be_started_fails_at_once_and_is_taken_up_when_i
     assert_eq!(bed.sim.lock().tasks().len(), 1, "its export is taken up");
     bed.assert_one_copy(day);
     bed.assert_quiet_and_sound().await;
+}
+
+/// By a clock that is ahead every start is overdue: the workflow was begun beside the
+/// pipeline's own, and every table had the date twice.
+#[tokio::test]
+async fn by_a_clock_that_is_off_nothing_is_started() {
+    let day = "2026-06-15";
+    let unstarted = Profile { workflow_start: WorkflowStart::Never, ..Profile::default() };
+    let bed = Bed::new(world().gap(date(day)).profile(date(day), unstarted), "");
+    bed.sim.lock().clock_skew = TimeDelta::seconds(-200);
+    assert!(bed.heal().await.runs.is_empty());
+    bed.sim.lock().clock_skew = TimeDelta::zero();
+    let mut engine = bed.acting_engine().await;
+    while bed.calls_of("ecs:RunTask") == 0 {
+        bed.pass_and_sleep(&mut engine).await;
+    }
+    bed.sim.lock().clock_skew = TimeDelta::seconds(-200);
+    let later = |hours| bed.clock.now() + TimeDelta::hours(hours);
+    bed.serve_until(&mut engine, later(6)).await;
+    assert_eq!(bed.calls_of("glue:StartWorkflowRun"), 0);
+    bed.sim.lock().clock_skew = TimeDelta::zero();
+    bed.serve_until(&mut engine, later(4)).await;
+    bed.assert_one_copy(day);
+    bed.assert_quiet_and_sound().await;
+}
+
+/// The pipeline itself started the workflow twice (H10): nothing of ours can undo it, but it is told.
+#[tokio::test]
+async fn a_workflow_that_ran_twice_is_told_and_its_date_is_flagged() {
+    let day = "2026-06-15";
+    let twice = Profile { workflow_start: WorkflowStart::Twice, ..Profile::default() };
+    let bed = Bed::new(world().gap(date(day)).profile(date(day), twice), "");
+    let healed = bed.heal().await;
+    assert_eq!(healed.runs.len(), 1, "{healed:#?}");
+    let run = &healed.runs[0];
+    assert_eq!(run.workflow_runs_beside().count(), 1, "{run:#?}");
+    let end = run.end.as_ref().unwrap();
+    assert!(end.detail.contains("ran as well"), "{}", end.detail);
+    let verdict = bed.verdict(day).await;
+    assert_eq!(verdict.status, DateStatus::Available);
+    assert!(verdict.flags.contains(&Flag::Duplicated), "{verdict:?}");
 }

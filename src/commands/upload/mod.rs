@@ -84,7 +84,11 @@ async fn taken_up(
     };
     let Some(open) = state.open_upload(&dataset.name).cloned() else {
         let held = state.hold_of(&dataset.name).and_then(|hold| state.upload_of(hold));
-        let Some(written) = held.filter(|upload| is_same(upload)) else { return Ok(None) };
+        let is_written = |upload: &&Upload| {
+            upload.end.as_ref().is_some_and(|end| end.outcome == UploadOutcome::Written)
+        };
+        let written = held.filter(|upload| is_same(upload)).filter(is_written);
+        let Some(written) = written else { return Ok(None) };
         let id = written.id.clone();
         out.remark("the same upload was made before; its hold is seen to its end")?;
         return Ok(Some(id));

@@ -30,6 +30,8 @@ pub(super) struct TriggerMemory {
     unwritten: BTreeMap<(String, HoldStep), DateTime<Utc>>,
     /// Pairs of tasks, since when they are alive together, and whether it was counted.
     together: BTreeMap<(String, String), (DateTime<Utc>, bool)>,
+    /// Why the trigger could not be tended last, as it was told.
+    untended: Option<String>,
 }
 
 impl Engine {
@@ -70,12 +72,23 @@ impl Engine {
                 wake_at,
             },
             Acted::Unanswered(error) => {
-                tracing::warn!(dataset = name, %error, "the trigger could not be tended; trying again");
+                self.tell_untended(name, error.to_string());
                 return Ok(None);
             }
         };
+        self.datasets.entry(name.to_owned()).or_default().trigger.untended = None;
         self.keep_tended(name, watch, &pass);
         Ok(Some(pass))
+    }
+
+    /// Once for each reason: it is tried again every second.
+    fn tell_untended(&mut self, name: &str, error: String) {
+        let memory = self.datasets.entry(name.to_owned()).or_default();
+        if memory.trigger.untended.as_ref() == Some(&error) {
+            return;
+        }
+        tracing::warn!(dataset = name, %error, "the trigger could not be tended; trying again");
+        memory.trigger.untended = Some(error);
     }
 
     pub(super) async fn act_on_trigger(

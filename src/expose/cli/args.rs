@@ -49,7 +49,9 @@ impl Cli {
             (Some(filter), _) => filter,
             (None, Command::Run) => "warn,gapmend=info",
             // Its progress tells what its passes come to.
-            (None, Command::Heal(_)) => "warn,aws_config=error,gapmend::daemon::engine=error",
+            (None, Command::Heal(_)) => {
+                "warn,aws_config=error,gapmend::daemon::engine=error,gapmend::daemon::engine::tending=warn"
+            }
             // Credentials that are not there are told once, in the error.
             (None, _) => "warn,aws_config=error",
         }

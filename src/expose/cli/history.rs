@@ -112,6 +112,7 @@ fn known(run: &Run) -> Vec<(&'static str, String)> {
     known.extend(run.traces.get(&Trace::Snapshot).cloned().map(|id| ("snapshot", id)));
     known.extend(run.traces.get(&Trace::Export).cloned().map(|id| ("export", id)));
     known.extend(run.workflow_runs_judged.iter().map(|id| ("wrote nothing", id.clone())));
+    known.extend(run.workflow_runs_beside().map(|id| ("ran as well", id.to_owned())));
     known.extend(run.workflow_run.clone().map(|id| ("workflow run", id)));
     if let Some(end) = &run.end {
         known.push(("ended", format!("{}: {}", minute(end.at), end.detail)));

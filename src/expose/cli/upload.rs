@@ -82,7 +82,8 @@ pub fn upload_text(upload: &Upload, healable: &str) -> String {
     }
     if let Some(hold) = &upload.hold {
         if let (Some(off), Some(on)) = (hold.disabled_at, hold.enabled_at) {
-            lines.push(format!("The trigger was held from {} to {}.", minute(off), minute(on)));
+            let (off, on) = (minute(off), minute(on));
+            lines.push(format!("The trigger was held from {off} to {on}: {}.", hold.detail));
         }
         for task in &hold.fired {
             lines.push(format!(

@@ -61,6 +61,7 @@ pub(super) struct RunJson<'a> {
     workflow_run: Option<&'a str>,
     /// Runs of the workflow that wrote nothing, after which it was started again.
     workflow_runs_judged: &'a [String],
+    workflow_runs_beside: Vec<&'a str>,
     stopping: Option<&'a str>,
     cancelled_by: Option<AskedJson<'a>>,
     repeat: Option<&'static str>,
@@ -171,6 +172,7 @@ impl<'a> RunJson<'a> {
             started_by: load.map(|load| load.task.started_by.as_str()),
             workflow_run: run.workflow_run.as_deref(),
             workflow_runs_judged: &run.workflow_runs_judged,
+            workflow_runs_beside: run.workflow_runs_beside().collect(),
             stopping: run.stopping.as_ref().map(|stop| stop.detail.as_str()),
             cancelled_by: run.cancelled_by.as_ref().map(AskedJson::of),
             repeat: end.map(|end| repeat_label(end.repeat)),

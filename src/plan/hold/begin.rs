@@ -6,7 +6,7 @@ use super::{HoldPlan, span};
 use crate::config::{DeadManSettings, HoldPolicy, TriggerSettings};
 use crate::domain::{Rule, RuleState, Seen};
 use crate::ledger::{HoldWhy, State};
-use crate::observe::LandingView;
+use crate::observe::{CLOCK_OFF_AT_MOST_SECONDS, LandingView};
 use crate::plan::gates;
 use crate::plan::rest::Rest;
 use crate::plan::start::Situation;
@@ -16,8 +16,6 @@ use crate::platform::DeadMan;
 const BEFORE_ARRIVAL_MINUTES: i64 = 30;
 /// A switch or a disabling that AWS refused is asked for again after this: the rights may be there by then.
 const REFUSED_AGAIN_AFTER_MINUTES: i64 = 60;
-/// Dead men keep AWS's time: a clock that is further off than this would set a wrong one.
-const SKEW_AT_MOST_SECONDS: i64 = 60;
 /// From the load's end until the export has its snapshot: making it and the pipeline's reaction.
 const SNAPSHOT_TAKES_MINUTES: i64 = 20;
 
@@ -114,7 +112,9 @@ fn was_not_refused(ledger: &State, dataset: &str, now: DateTime<Utc>) -> Result<
 fn clock_is_right(situation: &Situation<'_>) -> Result<(), Rest> {
     let refuse = |why: String| Err(Rest::HoldRefused { why });
     match &situation.seen.watch.trigger.clock_skew {
-        Some(Seen::Known(Some(skew))) if skew.abs() <= Duration::seconds(SKEW_AT_MOST_SECONDS) => {
+        Some(Seen::Known(Some(skew)))
+            if skew.abs() <= Duration::seconds(CLOCK_OFF_AT_MOST_SECONDS) =>
+        {
             Ok(())
         }
         Some(Seen::Known(Some(skew))) => refuse(format!(

@@ -185,7 +185,7 @@ impl Tended<'_> {
         match sweep::found(self.hold, self.watch, self.dataset?, self.now) {
             sweep::Sweep::NotYet => None,
             sweep::Sweep::Blind => {
-                let detail = format!("{detail}; the landing bucket could not be swept");
+                let detail = format!("{detail}; what landed meanwhile could not be looked for");
                 Some(self.close(detail, Vec::new()))
             }
             sweep::Sweep::Done(swept) => Some(self.close(detail, swept)),

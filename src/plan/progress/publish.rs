@@ -26,12 +26,8 @@ impl Progress<'_> {
             return Ok(self.end_stage(Stage::Verify, "no workflow is configured"));
         };
         let Some(found) = self.date_workflow_run() else { return self.publish_absent(publish) };
-        if self.run.workflow_run.as_deref() != Some(found.id.as_str()) {
-            return Ok(Step::NoteWorkflow {
-                run: self.run.id.clone(),
-                workflow_run: found.id.clone(),
-                ours: !self.run.publish_intended.is_empty(),
-            });
+        if let Some(step) = self.note_workflow(found) {
+            return Ok(step);
         }
         match &found.status {
             WorkflowStatus::Running if self.stage_took_longer_than(publish.deadline) => {
@@ -62,6 +58,28 @@ impl Progress<'_> {
                 Verdict::Bad(_) => 1,
                 Verdict::NothingRan(_) => 0,
             },
+        })
+    }
+
+    /// Every workflow run of the date that may have written is written down, the one that counts
+    /// last: with two of them the rows may be there twice (H10).
+    fn note_workflow(&self, counts: &WorkflowRun) -> Option<Step> {
+        let may_write = |found: &WorkflowRun| {
+            found.status == WorkflowStatus::Running
+                || !matches!(judge_workflow(found), Verdict::NothingRan(_))
+        };
+        let mut others = self.view.workflow_runs.iter().filter(|found| found.id != counts.id);
+        let unknown = others.find(|found| {
+            self.is_news(found)
+                && may_write(found)
+                && !self.run.workflow_runs_seen.contains(&found.id)
+        });
+        let is_noted = self.run.workflow_run.as_deref() == Some(counts.id.as_str());
+        let news = unknown.or((!is_noted).then_some(counts))?;
+        Some(Step::NoteWorkflow {
+            run: self.run.id.clone(),
+            workflow_run: news.id.clone(),
+            ours: !self.run.publish_intended.is_empty(),
         })
     }
 

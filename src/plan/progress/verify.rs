@@ -21,7 +21,13 @@ impl Progress<'_> {
         };
         let found = self.proof(look);
         if found.missing.is_empty() && found.present > 0 {
-            let detail = format!("{} tables have it, with objects", found.present);
+            let mut detail = format!("{} tables have it, with objects", found.present);
+            let beside: Vec<&str> = self.run.workflow_runs_beside().collect();
+            if !beside.is_empty() {
+                let beside = beside.join(", ");
+                detail =
+                    format!("{detail}; workflow run {beside} ran as well: look for rows twice");
+            }
             let end = self.ending(RunOutcome::Succeeded, detail);
             let tables_present = Some(found.present);
             return Ok(Step::EndRun(Box::new(EndRun { tables_present, ..end })));

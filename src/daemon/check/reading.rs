@@ -1,0 +1,99 @@
+//! Rights that only show when they are used: whoever may list need not be allowed to read.
+//!
+//! Each is used once, on something that is there: a partition, the newest dump, a task that
+//! nobody has, the newest run of a workflow. Without them every look is blind, or a load could
+//! not be followed once it runs.
+
+use chrono::Duration;
+
+use super::{Checker, Finding, WORKFLOWS_SINCE_DAYS, right};
+use crate::config::{Mode, RawSource};
+use crate::domain::{Dump, Seen};
+use crate::observe;
+use crate::platform::{Answer, ObjectRange, PartitionQuery};
+
+/// An id that no task has: ECS answers that it is missing, or that we may not ask.
+const NO_TASK: &str = "00000000000000000000000000000000";
+
+impl Checker<'_> {
+    pub(super) async fn reading(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        findings.extend(self.newest_dump().await);
+        for (name, source) in &self.dataset.raw {
+            let subject = format!("partitions of raw.{name}");
+            findings.push(self.seen(&subject, self.a_partition(source).await));
+        }
+        findings.push(self.a_task().await);
+        findings.extend(self.a_workflow_run().await);
+        findings
+    }
+
+    /// The newest dump, by its last byte.
+    async fn newest_dump(&self) -> Option<Finding> {
+        let Seen::Known(view) = observe::landing(self.world, self.dataset).await else {
+            return None; // told already
+        };
+        let readable = |dump: &&Dump| dump.archived.is_none() && dump.size > 0;
+        let newest = view.dumps.values().rev().flatten().find(readable)?;
+        let range = ObjectRange {
+            key: newest.key.clone(),
+            etag: newest.etag.clone(),
+            from: newest.size - 1,
+            length: 1,
+        };
+        let bucket = &self.dataset.landing.bucket;
+        let read = self.world.platform.read_range(bucket, &range).await;
+        Some(self.seen(&format!("dump {}", newest.key), read.map(|_| "can be read".to_owned())))
+    }
+
+    /// One partition, found and then asked for by its values, as before a start.
+    async fn a_partition(&self, source: &RawSource) -> Answer<String> {
+        let platform = &self.world.platform;
+        let tables = platform.tables(&source.database).await?;
+        let has_key =
+            |keys: &[(String, String)]| keys.iter().any(|(key, _)| *key == source.partition_key);
+        let table = tables
+            .into_iter()
+            .find(|table| source.selects(&table.name) && has_key(&table.partition_keys));
+        let Some(table) = table else { return Ok("no table to ask".to_owned()) };
+        let query = PartitionQuery {
+            database: source.database.clone(),
+            table: table.name.clone(),
+            expression: None,
+            at_most: Some(1),
+        };
+        let mut found = Vec::new();
+        platform.partitions(&query, &mut |page| found.extend(page)).await?;
+        let Some(partition) = found.into_iter().next() else {
+            return Ok(format!("{} has none", table.name));
+        };
+        // Asked for before a start alone: a role that only observes need not have it.
+        if self.dataset.mode != Mode::Observe {
+            platform.partitions_at(&source.database, &table.name, &[partition.values]).await?;
+        }
+        Ok("can be seen".to_owned())
+    }
+
+    async fn a_task(&self) -> Finding {
+        let asked = self.world.platform.task(&self.dataset.load.family(), NO_TASK).await;
+        self.seen("a task by its id", asked.map(|_| "can be asked for".to_owned()))
+    }
+
+    /// The newest run of the workflow, with its graph. A role that only observes need not see it.
+    async fn a_workflow_run(&self) -> Option<Finding> {
+        if self.dataset.mode == Mode::Observe {
+            return None;
+        }
+        let workflow = &self.dataset.publish.as_ref()?.workflow;
+        let since = self.world.now() - Duration::days(WORKFLOWS_SINCE_DAYS);
+        let runs = self.world.platform.workflow_runs(workflow, since).await.ok()?; // told already
+        let subject = format!("a run of {workflow}");
+        let Some(run) = runs.into_iter().max_by_key(|run| run.started_at) else {
+            let subject = self.subject(&subject);
+            let detail = "there is none: whether its nodes may be seen does not show";
+            return Some(right(subject, detail.to_owned()));
+        };
+        let seen = self.world.platform.workflow_run(workflow, &run.id).await;
+        Some(self.seen(&subject, seen.map(|_| String::new())))
+    }
+}
