@@ -34,7 +34,7 @@ impl Checker<'_> {
             return None; // told already
         };
         let readable = |dump: &&Dump| dump.archived.is_none() && dump.size > 0;
-        let newest = view.dumps.values().rev().flatten().find(readable)?;
+        let newest = view.dumps.values().rev().flat_map(|dumps| dumps.iter()).find(readable)?;
         let range = ObjectRange {
             key: newest.key.clone(),
             etag: newest.etag.clone(),
