@@ -23,9 +23,9 @@ end-to-end *arguments:
 sim seed:
     GAPMEND_SEED={{seed}} cargo test --test survives years::a_year
 
-# So many seeds, from one on
+# So many seeds, from one on: optimised, without what speaks to AWS
 sims count="10000" from="1":
-    GAPMEND_SEEDS={{count}} GAPMEND_SEEDS_FROM={{from}} cargo test --test survives years::a_year
+    tests/survives/sims.sh {{count}} {{from}}
 
 # Every crash point: a death before and after every effect
 crash:
@@ -34,6 +34,14 @@ crash:
 # Each rule of safety switched off in a copy: which test notices? (all of them, or those named)
 reverts *rules:
     tests/survives/reverts/run.sh {{rules}}
+
+# Mutants of domain/ and plan/, e.g. `just mutants --file src/plan/gates.rs` (needs cargo-mutants)
+mutants *arguments:
+    tests/survives/mutants.sh {{arguments}}
+
+# What reads others' bytes (dumps, configurations, the ledger, AWS's answers), damaged so many times
+fuzz cases="20000":
+    PROPTEST_CASES={{cases}} cargo test --lib -- zip_tail codec never_panics damage
 
 # What CI asks before it tests
 lint:

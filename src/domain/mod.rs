@@ -11,6 +11,8 @@ pub mod failure;
 pub mod partition_date;
 pub mod pipeline;
 pub mod run;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod trigger;
 
 pub use coverage::{Coverage, DateSet, PartitionSample, TableCoverage, TableId};

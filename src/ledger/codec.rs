@@ -103,6 +103,7 @@ mod tests {
     use super::super::event::Event;
     use super::super::testing::any_event;
     use super::*;
+    use crate::domain::testing::cases;
 
     fn entry() -> Entry {
         Entry {
@@ -187,7 +188,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(1500))]
+        #![proptest_config(cases(1500))]
 
         /// Whatever stands in a ledger is an entry or a fault that is told, and an entry that
         /// can be read is applied or refused; a checkpoint likewise.

@@ -103,6 +103,11 @@ impl MemoryStore {
         self.shared().entries.clone()
     }
 
+    /// The last so many entries, the newest first.
+    pub fn last_entries(&self, count: usize) -> Vec<Bytes> {
+        self.shared().entries.values().rev().take(count).cloned().collect()
+    }
+
     /// Puts an entry there as it is, whatever was there: for damaged logs.
     pub fn put_entry(&self, seq: u64, bytes: impl Into<Bytes>) {
         self.shared().entries.insert(seq, bytes.into());

@@ -8,10 +8,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use proptest::prelude::*;
 
 use super::event::*;
+use super::log::{Appended, Ledger};
+use super::store::Store;
 use crate::domain::{FailureReason, Network, PassOutcome, RunOutcome, Stage};
 use crate::platform::{Clock, TaskRequest};
 
@@ -78,6 +81,64 @@ pub(super) fn drive<'a, T>(
         }
     }
     done.into_iter().map(|value| value.expect("everybody ends within the limit")).collect()
+}
+
+/// What the passes of this ledger say.
+pub(super) fn details(ledger: &Ledger) -> Vec<String> {
+    let dataset = ledger.state().datasets.get("liberator");
+    let passes = dataset.map(|dataset| dataset.passes.as_slice()).unwrap_or_default();
+    passes.iter().map(|pass| pass.detail.clone()).collect()
+}
+
+/// One writer that records so many facts, each exactly once, whatever happens to its calls.
+pub(super) async fn insist(
+    store: Arc<dyn Store>,
+    name: String,
+    facts: usize,
+) -> Vec<(u64, String)> {
+    let clock = TestClock::new();
+    let mut ledger = loop {
+        match Ledger::open(Arc::clone(&store), clock.shared(), name.as_str()).await {
+            Ok(ledger) => break ledger,
+            Err(error) => assert!(error.passes(), "{error}"),
+        }
+    };
+    let mut recorded = Vec::new();
+    for fact in 0..facts {
+        let mark = format!("{name}/{fact}/");
+        while !details(&ledger).iter().any(|detail| detail.starts_with(&mark)) {
+            let decided_on = ledger.state().seq;
+            match ledger.append(vec![passed(&format!("{mark}{decided_on}"))]).await {
+                Ok(Appended::Recorded(seq)) => {
+                    assert_eq!(seq, decided_on + 1, "an append that succeeds was never behind");
+                    recorded.push((seq, format!("{mark}{decided_on}")));
+                }
+                Ok(Appended::Behind) => assert!(ledger.state().seq > decided_on),
+                Err(error) => assert!(error.passes(), "{error}"),
+            }
+        }
+    }
+    recorded
+}
+
+/// Every fact stands there once, under the number that was acknowledged, and was decided on the
+/// entry before it.
+pub(super) fn assert_one_log(
+    entries: &BTreeMap<u64, Bytes>,
+    recorded: Vec<Vec<(u64, String)>>,
+    facts: usize,
+) {
+    assert_eq!(entries.len(), facts, "every fact once, and nothing else");
+    assert!(entries.keys().copied().eq(1..=facts as u64), "{:?}", entries.keys());
+    for (seq, detail) in recorded.into_iter().flatten() {
+        let text = String::from_utf8_lossy(&entries[&seq]).into_owned();
+        assert!(text.contains(&detail), "acknowledged as {seq}: {detail}");
+    }
+    for (seq, bytes) in entries {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let decided_on = format!("/{}\"", seq - 1);
+        assert!(text.contains(&decided_on), "entry {seq} was decided on the one before");
+    }
 }
 
 fn date(day: u32) -> NaiveDate {

@@ -255,6 +255,7 @@ pub fn judge_bytes(whole: &Bytes) -> Option<DumpFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::testing::cases;
     use proptest::prelude::*;
 
     fn zip(entries: &[(&str, u32)]) -> Vec<u8> {
@@ -308,6 +309,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases(256))]
+
         #[test]
         fn any_bytes_are_judged_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
             let _ = judge_bytes(&bytes.into());

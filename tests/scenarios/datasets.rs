@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use chrono::Weekday;
 use gapmend::config::DatasetSettings;
-use gapmend::daemon::{Errand, heal};
+use gapmend::daemon::{Errand, heal, take_up};
 use gapmend::domain::DateStatus;
 use gapmend::ledger::Asked;
+use gapmend::sim::{FaultKind, FaultWhen, Moment};
 use tokio_util::sync::CancellationToken;
 
 use super::bed::{Bed, date, world};
@@ -47,6 +48,38 @@ async fn each_has_its_own_calendar_and_its_own_queue() {
         let queue: Vec<_> = plan.queue.iter().map(|candidate| candidate.date).collect();
         assert_eq!(queue, [date("2026-06-16")], "{name}");
     }
+}
+
+/// Nobody would yield for it any more: the live run would drop its database, or it the live one's.
+#[tokio::test]
+async fn a_load_whose_dataset_leaves_the_configuration_is_stopped() {
+    let bed = two_datasets(Bed::new(world().gap(date("2026-06-16")), ""));
+    let mut engine = bed.engine(Errand::default()).await;
+    take_up(&mut engine, &CancellationToken::new()).await.unwrap();
+    while bed.sim.lock().tasks().is_empty() {
+        engine.pass("parking").await;
+    }
+    let mut left = (*bed.settings).clone();
+    left.datasets.remove("parking");
+    engine.reconfigure(left);
+    bed.sim.lock().faults.add(
+        "ecs:StopTask",
+        FaultWhen::Call(1),
+        FaultKind::Server,
+        Moment::Before,
+    );
+    let (load, run) = {
+        let run = engine.ledger().state().active_run().unwrap();
+        (run.load.as_ref().unwrap().task_arn.clone().unwrap(), run.id.clone())
+    };
+    for refused in [true, false] {
+        engine.pass("fines").await;
+        let active = engine.ledger().state().active_run().map(|run| run.id.clone());
+        assert_eq!(active == Some(run.clone()), refused, "it is not given up while it loads");
+    }
+    let world = bed.sim.lock();
+    let stopped = world.tasks().into_iter().find(|task| task.arn == load).unwrap();
+    assert_eq!(stopped.stop_code, Some("UserInitiated"));
 }
 
 #[tokio::test]

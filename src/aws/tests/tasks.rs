@@ -8,7 +8,7 @@ use crate::aws::canned::{Bench, Reply};
 use crate::domain::{ErrorClass, Network, Task, TaskState};
 use crate::platform::{Platform, TaskFamily, TaskRequest, TaskStart};
 
-fn family() -> TaskFamily {
+pub(super) fn family() -> TaskFamily {
     TaskFamily {
         cluster: "workers".into(),
         family: "loader".into(),
@@ -17,7 +17,7 @@ fn family() -> TaskFamily {
     }
 }
 
-fn task_request() -> TaskRequest {
+pub(super) fn task_request() -> TaskRequest {
     TaskRequest {
         cluster: "workers".into(),
         task_definition: "loader:7".into(),

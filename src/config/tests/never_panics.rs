@@ -9,6 +9,7 @@ use super::*;
 use crate::config::words::{ByteSize, LocalTime, SizeBand, Wait};
 use crate::config::written::FromText;
 use crate::domain::DateSpan;
+use crate::domain::testing::cases;
 
 fn a_date() -> impl Strategy<Value = NaiveDate> {
     (0_u64..33_000).prop_map(|days| "2000-01-01".parse::<NaiveDate>().unwrap() + Days::new(days))
@@ -81,7 +82,7 @@ fn an_odd_line() -> impl Strategy<Value = String> {
 
 proptest! {
     // Each case loads a whole configuration.
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(cases(48))]
 
     #[test]
     fn any_text_gets_an_answer(text in "\\PC*|[\\[\\]\\.=\"a-z0-9 \n{},#'-]{0,200}") {

@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicUsize;
 
 use super::*;
 use crate::ledger::log::{Appended, Ledger};
-use crate::ledger::testing::{TestClock, passed};
+use crate::ledger::testing::{TestClock, assert_one_log, details, insist, passed};
 
 fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(directory)
@@ -63,7 +63,18 @@ impl Disk for BrokenDisk {
 
 fn broken(root: &Path, call: &'static str, kind: io::ErrorKind, done: bool) -> DirectoryStore {
     // The directories are made and synced by a sound disk first.
-    let disk = BrokenDisk { call, kind, calls_before: AtomicUsize::new(0), done };
+    broken_after(0, root, call, kind, done)
+}
+
+/// The same, once some calls have passed.
+fn broken_after(
+    calls: usize,
+    root: &Path,
+    call: &'static str,
+    kind: io::ErrorKind,
+    done: bool,
+) -> DirectoryStore {
+    let disk = BrokenDisk { call, kind, calls_before: AtomicUsize::new(calls), done };
     DirectoryStore::with_disk(root.to_owned(), Box::new(disk))
 }
 
@@ -261,6 +272,46 @@ async fn handles_that_race_for_the_same_numbers_each_win_some_and_none_twice() {
     assert_eq!(won.len(), WRITERS * ENTRIES);
     assert_eq!(unique, (1..=(WRITERS * ENTRIES) as u64).collect());
     assert_eq!(names(&root.path().join("log")).len(), WRITERS * ENTRIES);
+}
+
+/// A writer's disk breaks at any of its calls, with or without the effect; another one writes
+/// meanwhile; and the next process has a sound disk. Every fact stands there once, and nothing
+/// that was acknowledged is lost.
+#[tokio::test]
+async fn wherever_a_disk_breaks_two_writers_make_one_log() {
+    const FACTS: usize = 2;
+    let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::TimedOut, io::ErrorKind::Other];
+    for call in ["write_new", "sync_file", "link", "sync_directory"] {
+        for (kind, done) in kinds.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
+            for calls in 0..=FACTS {
+                let root = tempfile::tempdir().unwrap();
+                ready(root.path()).await;
+                let sound = || Arc::new(DirectoryStore::new(root.path()));
+                let store = Arc::new(broken_after(calls, root.path(), call, kind, done));
+                let mut first = Ledger::open(store, TestClock::new().shared(), "a").await.unwrap();
+                let mut recorded = Vec::new();
+                for fact in 0..FACTS {
+                    let detail = format!("a/{fact}/{}", first.state().seq);
+                    match first.append(vec![passed(&detail)]).await {
+                        Ok(Appended::Recorded(seq)) => recorded.push((seq, detail)),
+                        Ok(Appended::Behind) | Err(_) => break,
+                    }
+                }
+                let others = insist(sound(), "b".to_owned(), 1).await;
+                drop(first);
+                let again = insist(sound(), "a".to_owned(), FACTS).await;
+                let about = format!("{call} {kind:?} {done} after {calls}");
+                let told = Ledger::open(sound(), TestClock::new().shared(), "c").await.unwrap();
+                assert_eq!(details(&told).len(), FACTS + 1, "{about}");
+                let log = root.path().join("log");
+                let entries = names(&log).into_iter().filter_map(|name| {
+                    let bytes = fs::read(log.join(&name)).unwrap();
+                    Some((number_of(&name)?, Bytes::from(bytes)))
+                });
+                assert_one_log(&entries.collect(), vec![recorded, others, again], FACTS + 1);
+            }
+        }
+    }
 }
 
 /// Run by hand: `cargo test --release -- --ignored --nocapture ten_years`.

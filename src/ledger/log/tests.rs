@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::ledger::memory::{Fault, MemoryStore};
 use crate::ledger::store::Operation;
-use crate::ledger::testing::{TestClock, any_event, asked, drive, passed};
+use crate::ledger::testing::{
+    TestClock, any_event, asked, assert_one_log, details, drive, insist, passed,
+};
 
 async fn open(store: &MemoryStore, writer: &str) -> Ledger {
     try_open(store, writer).await.unwrap()
@@ -30,13 +32,6 @@ async fn record(ledger: &mut Ledger, detail: &str) -> u64 {
         Appended::Recorded(seq) => seq,
         Appended::Behind => panic!("nobody else writes here"),
     }
-}
-
-fn details(ledger: &Ledger) -> Vec<String> {
-    let dataset = ledger.state().datasets.get("liberator");
-    dataset
-        .map(|state| state.passes.iter().map(|pass| pass.detail.clone()).collect())
-        .unwrap_or_default()
 }
 
 #[tokio::test]
@@ -375,34 +370,6 @@ async fn requests_are_written_however_busy_the_others_are() {
     assert!(person.state().datasets["liberator"].pending.contains_key(&11));
 }
 
-/// One writer that records so many facts, each exactly once, whatever happens to its calls.
-async fn insist(store: MemoryStore, name: String, facts: usize) -> Vec<(u64, String)> {
-    let clock = TestClock::new();
-    let mut ledger = loop {
-        let opened = Ledger::open(Arc::new(store.clone()), clock.shared(), name.as_str()).await;
-        match opened {
-            Ok(ledger) => break ledger,
-            Err(error) => assert!(error.passes(), "{error}"),
-        }
-    };
-    let mut recorded = Vec::new();
-    for fact in 0..facts {
-        let mark = format!("{name}/{fact}/");
-        while !details(&ledger).iter().any(|detail| detail.starts_with(&mark)) {
-            let decided_on = ledger.state().seq;
-            match ledger.append(vec![passed(&format!("{mark}{decided_on}"))]).await {
-                Ok(Appended::Recorded(seq)) => {
-                    assert_eq!(seq, decided_on + 1, "an append that succeeds was never behind");
-                    recorded.push((seq, format!("{mark}{decided_on}")));
-                }
-                Ok(Appended::Behind) => assert!(ledger.state().seq > decided_on),
-                Err(error) => assert!(error.passes(), "{error}"),
-            }
-        }
-    }
-    recorded
-}
-
 fn any_fault() -> impl Strategy<Value = Option<Fault>> {
     prop_oneof![
         6 => Just(None),
@@ -430,7 +397,7 @@ fn two_writers_in_every_order_with_any_answer_lost_make_one_log() {
             store.queue(Operation::Create, Fault::LostAnswer);
             let writers = ["a", "b"].map(|name| {
                 let store = store.clone();
-                Box::pin(insist(store, name.to_owned(), 1))
+                Box::pin(insist(Arc::new(store), name.to_owned(), 1))
                     as std::pin::Pin<Box<dyn Future<Output = _>>>
             });
             let recorded: Vec<_> = drive(writers.into(), &order).into_iter().flatten().collect();
@@ -458,24 +425,12 @@ proptest! {
         let mut script = faults.into_iter();
         store.choose_faults(move |_, _| script.next().flatten());
         let futures = (0..writers)
-            .map(|writer| Box::pin(insist(store.clone(), format!("w{writer}"), FACTS)) as _)
+            .map(|writer| Box::pin(insist(Arc::new(store.clone()), format!("w{writer}"), FACTS)) as _)
             .collect();
         let recorded = drive(futures, &order);
 
         store.heal();
-        let entries = store.entries();
-        prop_assert_eq!(entries.len(), writers * FACTS, "every fact once, and nothing else");
-        prop_assert_eq!(entries.keys().copied().collect::<Vec<_>>(),
-            (1..=entries.len() as u64).collect::<Vec<_>>());
-        for (seq, detail) in recorded.into_iter().flatten() {
-            let text = String::from_utf8_lossy(&entries[&seq]).into_owned();
-            prop_assert!(text.contains(&detail), "acknowledged as {}: {}", seq, detail);
-        }
-        for (seq, bytes) in &entries {
-            let text = String::from_utf8_lossy(bytes).into_owned();
-            let decided_on = format!("/{}\"", seq - 1);
-            prop_assert!(text.contains(&decided_on), "entry {} was decided on the one before", seq);
-        }
+        assert_one_log(&store.entries(), recorded, writers * FACTS);
     }
 
     #[test]

@@ -2,24 +2,25 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
 use chrono::{DateTime, Utc};
+use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{Export, Rule, Snapshot, Task, WorkflowRun};
 use crate::ledger::event::Request;
 use crate::ledger::log::{Appended, Ledger};
-use crate::ledger::testing::{TestClock, asked, passed};
+use crate::ledger::testing::{TestClock, asked, assert_one_log, drive, insist, passed};
 use crate::platform::{
     Answer, Caller, CatalogTable, DeadMan, MarkedObject, ObjectInfo, ObjectRange, Partition,
     PartitionQuery, PartsUpload, TaskFamily, TaskRequest, TaskStart,
 };
 
-/// A bucket that writes down what it is asked.
+/// A bucket that writes down what it is asked. Every call is one step.
 #[derive(Default)]
 struct Bucket {
     objects: Mutex<BTreeMap<String, Bytes>>,
     calls: Mutex<Vec<String>>,
     /// The next creates: whether each is done, and how it answers all the same.
-    creates: Mutex<VecDeque<(bool, ErrorClass)>>,
+    creates: Mutex<VecDeque<Option<(bool, ErrorClass)>>>,
     overwrites: bool,
     read_only: bool,
 }
@@ -60,6 +61,7 @@ impl Platform for Bucket {
         page: &mut (dyn FnMut(Vec<ObjectInfo>) + Send),
     ) -> Answer<()> {
         self.call("list", &listing.prefix);
+        tokio::task::yield_now().await;
         let found: Vec<ObjectInfo> = self
             .objects
             .lock()
@@ -83,13 +85,15 @@ impl Platform for Bucket {
 
     async fn get_object(&self, _: &str, key: &str) -> Answer<Option<Bytes>> {
         self.call("get", key);
+        tokio::task::yield_now().await;
         Ok(self.objects.lock().unwrap().get(key).cloned())
     }
 
     async fn create_object(&self, _: &str, key: &str, body: Bytes) -> Answer<Created> {
         self.call("create", key);
+        tokio::task::yield_now().await;
         self.refuse_writes()?;
-        let fault = self.creates.lock().unwrap().pop_front();
+        let fault = self.creates.lock().unwrap().pop_front().flatten();
         if let Some((false, class)) = fault {
             return Err(failure(class));
         }
@@ -287,7 +291,7 @@ async fn the_probe_asks_twice_at_first_and_once_ever_after() {
 async fn a_probe_whose_answer_is_lost_proves_itself_by_the_next() {
     for fault in [(true, ErrorClass::Timeout), (false, ErrorClass::Conflict)] {
         let bucket = Arc::new(Bucket::default());
-        bucket.creates.lock().unwrap().push_back(fault);
+        bucket.creates.lock().unwrap().push_back(Some(fault));
         let mut ledger = open(&bucket, "p").await;
         assert_eq!(ledger.append(vec![passed("x")]).await.unwrap(), Appended::Recorded(1));
     }
@@ -319,7 +323,7 @@ async fn lost_answers_and_collisions_of_entries_are_settled() {
         let bucket = Arc::new(Bucket::default());
         let mut ledger = open(&bucket, "p").await;
         let _ = ledger.append(vec![passed("x")]).await.unwrap();
-        bucket.creates.lock().unwrap().push_back(fault);
+        bucket.creates.lock().unwrap().push_back(Some(fault));
         let appended = ledger.append(vec![passed("y")]).await.unwrap();
         assert_eq!(appended, Appended::Recorded(2), "{fault:?}");
         assert_eq!(open(&bucket, "p").await.state(), ledger.state());
@@ -338,4 +342,39 @@ async fn opening_takes_four_requests_and_the_tail() {
     assert_eq!(again.state(), ledger.state());
     let calls = bucket.take_calls();
     assert_eq!(calls.len(), 4 + 3, "{calls:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Two and three writers of one bucket, step by step in any order, and any create of theirs
+    /// lost before it or after it, or met by another one (409).
+    #[test]
+    fn writers_in_any_order_with_any_faults_make_one_log(
+        writers in 2..4_usize,
+        order in prop::collection::vec(0..6_usize, 0..300),
+        faults in prop::collection::vec(prop_oneof![
+            5 => Just(None),
+            1 => Just(Some((true, ErrorClass::Timeout))),
+            1 => Just(Some((true, ErrorClass::Server))),
+            1 => Just(Some((false, ErrorClass::Transport))),
+            1 => Just(Some((false, ErrorClass::Conflict))),
+            1 => Just(Some((false, ErrorClass::Throttled))),
+        ], 0..60),
+    ) {
+        const FACTS: usize = 3;
+        let bucket = Arc::new(Bucket::default());
+        bucket.creates.lock().unwrap().extend(faults);
+        let store = || Arc::new(S3Store::new(Arc::clone(&bucket) as _, "ledger", "p"));
+        let futures = (0..writers)
+            .map(|writer| Box::pin(insist(store(), format!("w{writer}"), FACTS)) as _)
+            .collect();
+        let recorded = drive(futures, &order);
+        let objects = bucket.objects.lock().unwrap();
+        let entries = objects.iter().filter_map(|(key, body)| {
+            let number = key.strip_prefix("p/log/")?.strip_suffix(".json")?;
+            Some((number.parse().unwrap(), body.clone()))
+        });
+        assert_one_log(&entries.collect(), recorded, writers * FACTS);
+    }
 }

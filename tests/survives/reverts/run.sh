@@ -2,25 +2,20 @@
 # Proves that the tests guard the rules of safety: switches each rule off, one after the other,
 # and expects a test to fail.
 #
-# switches.patch gives every rule a switch. It is applied to a copy of the checkout, never to the
-# checkout itself; the copy is built once, and its tests run once for each rule, the quick ones
-# first, until one fails. A rule that no test misses is called SURVIVED and fails the script.
+# switches.patch gives every rule a switch. It is applied to an optimised copy of the daemon's heart
+# (copy.sh), never to the checkout itself; the copy is built once, and its tests run once for each
+# rule, the quick ones first, until one fails. A rule that no test misses is called SURVIVED and fails the script.
 #
 # `run.sh` tries all rules, `run.sh RULE…` some. Needs what the tests need, and Python 3.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../../.." && pwd)"
-copy="$(mktemp -d)"
-objects=()
-trap 'rm -rf "$copy" "${objects[@]}"' EXIT
-(cd "$root" && git ls-files -z | tar --null -T - -c) | tar x -C "$copy"
+target="${CARGO_TARGET_DIR:-$root/target}"
+copy="$target/heart-reverts"
+"$here/../copy.sh" "$copy"
 cd "$copy"
+export CARGO_TARGET_DIR="$target/heart-built" CARGO_INCREMENTAL=0
 patch --quiet -p1 < "$here/switches.patch"
-# In a target folder that both share, cargo must not take the copy's objects for the checkout's;
-# and it would clean by name only, the checkout's too, so the copy's are deleted by hand.
-sed -i "0,/^version = .*/s//version = \"0.0.0-reverted.$$\"/" Cargo.toml
-
-export CARGO_INCREMENTAL=0
 
 # The longest that a stage of the tests may take, in seconds: a rule that is off may make a test
 # go round in circles, and that is noticed as well.
@@ -29,12 +24,6 @@ built="$(cargo test --lib --test scenarios --test survives --no-run --message-fo
     tail -40 "$copy/build.log"
     exit 1
 }
-mapfile -t objects < <(python3 -c '
-import json, sys
-for line in sys.stdin:
-    unit = json.loads(line) if line.startswith("{") else {}
-    if "@0.0.0-reverted." in unit.get("package_id", ""):
-        print(*unit.get("filenames", []), sep="\n")' <<<"$built")
 tests() {
     python3 -c '
 import json, sys

@@ -32,6 +32,11 @@ pub(super) struct Book {
     pub(super) storms: Vec<(DateTime<Utc>, Option<DateTime<Utc>>)>,
     /// Times at which some clock was wrong.
     pub(super) wrong_clocks: Vec<(DateTime<Utc>, Option<DateTime<Utc>>)>,
+    /// Times at which the dataset was not in the configuration.
+    pub(super) absences: Vec<(DateTime<Utc>, Option<DateTime<Utc>>)>,
+    /// Turns of the loop since the faults ended, and in which the last effect was asked for.
+    pub(super) calm_turns: Option<u64>,
+    pub(super) last_effect_in_turn: u64,
     /// The ledger's entries so far, and what they add up to.
     pub(super) entries: Vec<Entry>,
     pub(super) replayed: State,
@@ -57,6 +62,28 @@ impl Book {
         let life = &mut self.lives[life];
         life.most_calls = life.most_calls.max(calls - life.calls);
         life.calls = calls;
+        if let Some(turns) = &mut self.calm_turns {
+            *turns += 1;
+        }
+    }
+
+    /// An effect is asked for.
+    pub(super) fn asks(&mut self) {
+        self.last_effect_in_turn = self.calm_turns.unwrap_or_default();
+    }
+
+    pub(super) fn configured(&mut self, gone: bool, at: DateTime<Utc>) {
+        let absent = self.absences.last_mut().filter(|absence| absence.1.is_none());
+        match (gone, absent) {
+            (true, None) => self.absences.push((at, None)),
+            (false, Some(absence)) => absence.1 = Some(at),
+            (true, Some(_)) | (false, None) => {}
+        }
+    }
+
+    /// Whether the dataset was not in the configuration at some time of those.
+    pub(super) fn was_absent(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
+        meets(&self.absences, from, to)
     }
 
     /// Whether a process acted, without trouble, for the whole of that time.

@@ -16,7 +16,8 @@ use gapmend::sim::{TaskRecord, World};
 use super::book::Book;
 use super::climate::Climate;
 
-pub(super) use end::at_rest;
+pub(super) use end::{at_rest, converged};
+pub(super) use people::CALLS_OF_A_PASS_AT_MOST;
 
 /// All that a checker may look at.
 pub(super) struct Evidence<'a> {
@@ -27,18 +28,23 @@ pub(super) struct Evidence<'a> {
     pub(super) reports: Vec<Arc<Report>>,
 }
 
+/// A whole dump of the model has so many bytes.
+const USUAL_DUMP_BYTES: usize = 4096;
+
 /// One law: its name, and what complains about it.
 type Check = (&'static str, fn(&Evidence<'_>) -> Option<String>);
 
 /// The laws of safety, which hold at every moment.
-const SAFETY: [Check; 16] = [
+const SAFETY: [Check; 18] = [
     ("there are never two loads at once", loads::never_two_at_once),
     ("only bare dates are loaded", loads::only_of_bare_dates),
     ("only old dates are loaded", loads::only_of_old_dates),
+    ("only good dumps are loaded", loads::only_of_good_dumps),
     ("attempts are bounded", loads::attempts_are_bounded),
     ("no load begins beside another", loads::never_begun_beside_another),
     ("snapshots without an export are spared", loads::unsettled_snapshots_are_spared),
     ("only what people allow is begun", people::only_what_is_allowed_is_begun),
+    ("a night's number of runs is kept", people::the_nights_number_is_kept),
     ("an intent comes before its effect", people::intents_come_first),
     ("a slot is scanned once", people::a_slot_is_scanned_once),
     ("memory is what a replay gives", people::memory_is_what_a_replay_gives),
@@ -49,6 +55,15 @@ const SAFETY: [Check; 16] = [
     ("no live dump is lost by us", trigger::no_live_dump_is_lost),
     ("our own writes fire nothing", trigger::our_writes_fire_nothing),
 ];
+
+pub(super) fn laws_of_safety() -> impl Iterator<Item = &'static str> {
+    SAFETY.iter().map(|(law, _)| *law)
+}
+
+/// What one law says.
+pub(super) fn complaint_of(law: &str, evidence: &Evidence<'_>) -> Option<String> {
+    SAFETY.iter().filter(|(name, _)| *name == law).find_map(|(_, check)| check(evidence))
+}
 
 pub(super) fn first_complaint(evidence: &Evidence<'_>) -> Option<String> {
     let complain = |(law, check): &Check| Some(format!("{law}: {}", check(evidence)?));

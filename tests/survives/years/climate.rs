@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone as _, Timelike as _, Utc};
+use chrono_tz::Europe::London;
 use gapmend::config::{self, Environment, Settings};
 
 /// The Liberator configuration of the repository; its last section is the trigger's.
@@ -53,16 +54,32 @@ pub(super) struct Climate {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Policy {
     pub(super) mode: &'static str,
+    /// The dataset has gone from the configuration; one of another name is there, and only looks.
+    pub(super) gone: bool,
     pub(super) scan: &'static str,
     pub(super) hold: &'static str,
     pub(super) other_name: &'static str,
     pub(super) order: &'static str,
+    /// Local times between which a run may begin.
+    pub(super) hours: Option<Hours>,
     pub(super) max_runs: u32,
     pub(super) max_attempts: u32,
     pub(super) deny: BTreeSet<NaiveDate>,
     pub(super) waive: BTreeSet<NaiveDate>,
     pub(super) allow: BTreeSet<NaiveDate>,
     pub(super) freeze: BTreeSet<NaiveDate>,
+}
+
+/// From one full hour to another, through midnight when the second is smaller.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Hours(u32, u32);
+
+impl Hours {
+    pub(super) fn contain(self, time: NaiveTime) -> bool {
+        let Self(from, to) = self;
+        let length = (to + 24 - from) % 24;
+        (time.hour() + 24 - from) % 24 < length
+    }
 }
 
 impl Climate {
@@ -94,10 +111,12 @@ impl Policy {
         }
         Self {
             mode: one(random, ["auto", "auto", "auto", "allowlist"]),
+            gone: false,
             scan: one(random, ["0 4 * * *", "0 4 * * *", "30 1 * * *", "0 2 * * *"]),
             hold: one(random, ["upload", "run", "run", "never"]),
             other_name: one(random, ["refuse", "stage"]),
             order: one(random, ["newest_first", "oldest_first"]),
+            hours: one(random, [None, None, Some(Hours(1, 18)), Some(Hours(20, 16))]),
             max_runs: random.u32(1..=3),
             max_attempts: random.u32(2..=3),
             deny: BTreeSet::new(),
@@ -107,11 +126,25 @@ impl Policy {
         }
     }
 
+    /// The night that a moment belongs to: it begins with the scan of its date.
+    pub(super) fn night_of(&self, at: DateTime<Utc>) -> NaiveDate {
+        let mut fields = self.scan.split(' ').map(|field| field.parse().unwrap_or(0));
+        let (minute, hour) = (fields.next().unwrap(), fields.next().unwrap());
+        let time = NaiveTime::from_hms_opt(hour, minute, 0).unwrap();
+        let date = at.with_timezone(&London).date_naive();
+        let begun = scan_at(date, time) <= at;
+        if begun { date } else { date.pred_opt().unwrap() }
+    }
+
     /// The checked settings that say it.
     pub(super) fn settings(&self, now: DateTime<Utc>) -> Settings {
         let other_name = if self.hold == "never" { "refuse" } else { self.other_name };
+        let hours = self.hours.map(|Hours(from, to)| {
+            let key = "GAPMEND_CONFIG__DATASETS__LIBERATOR__BACKFILL__HOURS".to_owned();
+            (key, format!("{from:02}:00-{to:02}:00"))
+        });
         let environment = [
-            ("LIBERATOR__MODE", self.mode),
+            ("LIBERATOR__MODE", if self.gone { "observe" } else { self.mode }),
             ("LIBERATOR__WINDOW__LOOKBACK_DAYS", &LOOKBACK_DAYS.to_string()),
             ("LIBERATOR__LOAD__POLL", "60s"),
             ("LIBERATOR__LOAD__EXPECTED", "2h"),
@@ -126,12 +159,23 @@ impl Policy {
         ]
         .map(|(key, value)| (format!("GAPMEND_CONFIG__DATASETS__{key}"), value.to_owned()))
         .into_iter()
+        .chain(hours)
         .chain([("GAPMEND_CONFIG__SCHEDULE__SCAN".to_owned(), self.scan.to_owned())])
+        .map(|(key, value)| (self.named(&key), value))
         .collect::<Environment>();
-        let text = format!("{LIBERATOR}\n{}", self.tables());
+        let text = self.named(&format!("{LIBERATOR}\n{}", self.tables()));
         config::load_text(&text, &environment, now)
             .unwrap_or_else(|problems| panic!("{problems}"))
             .settings
+    }
+
+    /// The same under the dataset's name of now.
+    fn named(&self, text: &str) -> String {
+        if !self.gone {
+            return text.to_owned();
+        }
+        text.replace("[datasets.liberator", "[datasets.renamed")
+            .replace("__LIBERATOR__", "__RENAMED__")
     }
 
     fn tables(&self) -> String {
@@ -157,4 +201,16 @@ impl Policy {
         }
         text
     }
+}
+
+/// When a date's scan is due: once, also when the clock shows its time twice; where it shows it
+/// never, as soon as it goes on.
+fn scan_at(date: NaiveDate, time: NaiveTime) -> DateTime<Utc> {
+    let wall = date.and_time(time);
+    let instant = London.from_local_datetime(&wall).earliest();
+    let instant = instant.unwrap_or_else(|| {
+        let hour = wall - TimeDelta::minutes(i64::from(time.minute())) + TimeDelta::hours(1);
+        London.from_local_datetime(&hour).earliest().expect("a gap is one hour")
+    });
+    instant.with_timezone(&Utc)
 }

@@ -200,14 +200,14 @@ impl Senses for Eyes {
     }
 
     fn asks(&self, effect: &Effect) {
+        self.host.year.book.lock().unwrap().asks();
         let Some((kind, part)) = &effect.intent else { return };
-        let entries = self.host.year.store.entries();
-        let mut recent = entries.values().rev().take(INTENT_WITHIN_ENTRIES);
+        let recent = self.host.year.store.last_entries(INTENT_WITHIN_ENTRIES);
         let says = |entry: &Bytes| {
             let text = String::from_utf8_lossy(entry);
             text.contains(kind) && text.contains(part.as_str())
         };
-        if !recent.any(says) {
+        if !recent.iter().any(says) {
             let what =
                 format!("{} of {} was asked for without its intent", effect.name, effect.about);
             self.host.year.book.lock().unwrap().caught.push(what);

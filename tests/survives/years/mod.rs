@@ -7,6 +7,7 @@
 //! must be, within a stated number of nights, and then nothing more is done.
 
 mod book;
+mod breaches;
 mod checks;
 mod climate;
 mod host;

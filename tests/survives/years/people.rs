@@ -11,7 +11,7 @@ use gapmend::sim::{
     DumpKind, FaultKind, FaultWhen, Moment, RuleSetting, TaskStatus, Times, World, zip,
 };
 
-use super::climate::LOOKBACK_DAYS;
+use super::climate::{LOOKBACK_DAYS, Policy};
 use super::host::Host;
 use super::year::Year;
 use crate::faults::profile;
@@ -37,6 +37,7 @@ enum Act {
     Delivery,
     OldNameOf(NaiveDate),
     Change,
+    DatasetReturns,
     Instance(&'static str),
 }
 
@@ -159,6 +160,11 @@ impl People {
             Act::Delivery => self.deliver_again(),
             Act::OldNameOf(date) => self.deliver_under_old_name(date),
             Act::Change => self.change_configuration(),
+            Act::DatasetReturns => {
+                let policy = Policy { gone: false, ..self.year.policy() };
+                self.tell("the dataset is in the configuration again");
+                self.year.configure(policy);
+            }
             Act::Instance(status) => self.year.sim.lock().set_instance_status(status),
         }
     }
@@ -318,7 +324,12 @@ impl People {
     fn change_configuration(&mut self) {
         let mut policy = self.year.policy();
         let date = self.recent_date(3);
-        match self.random.u8(0..8) {
+        match self.random.u8(0..9) {
+            8 => {
+                policy.gone = true;
+                let returns = self.year.now() + TimeDelta::minutes(self.random.i64(1..2_000));
+                self.agenda.push((returns, Act::DatasetReturns));
+            }
             0 => drop(policy.deny.insert(date)),
             1 => policy.deny.clear(),
             2 => drop(policy.waive.insert(date)),
@@ -369,6 +380,7 @@ impl People {
         }
         let mut policy = self.year.policy();
         policy.mode = "auto";
+        policy.gone = false;
         policy.freeze.clear();
         self.year.configure(policy);
         self.request(Request::Resume).await;

@@ -60,13 +60,13 @@ fn days(seed: u64, random: &mut fastrand::Rng) -> i64 {
 }
 
 /// Loads take half their usual time, so that fewer looks are needed.
-fn timing() -> Timing {
+pub(super) fn timing() -> Timing {
     let usual = Timing::realistic();
     Timing { load: usual.load / 2, ..usual }
 }
 
 /// Three tables in two zones.
-fn names() -> Names {
+pub(super) fn names() -> Names {
     let mut names = Names::default();
     names.raw[0].tables.truncate(2);
     names.raw[1].tables.truncate(1);
@@ -121,7 +121,12 @@ impl Year {
     /// A new configuration file: processes take it up by themselves.
     pub(super) fn configure(&self, policy: Policy) {
         let settings = Arc::new(policy.settings(self.now()));
-        self.book.lock().unwrap().policies.insert(settings.hash.clone(), policy.clone());
+        let now = self.now();
+        {
+            let mut book = self.book.lock().unwrap();
+            book.policies.insert(settings.hash.clone(), policy.clone());
+            book.configured(policy.gone, now);
+        }
         let mut current = self.policy.lock().unwrap();
         *current = (current.0 + 1, policy, settings);
     }
@@ -200,14 +205,16 @@ async fn direct(
         }
     }
     *year.calm.lock().unwrap() = true;
+    year.book.lock().unwrap().calm_turns = Some(0);
     people.undo_everything().await;
     let last = year.now().date_naive();
     for _ in 0..NIGHTS_TO_CONVERGE {
         people.tidy_up().await;
         year.until(year.now() + TimeDelta::days(1)).await;
     }
-    if let Some(complaint) = year.complaint(hosts) {
-        return Some(complaint);
+    let complaint = year.complaint(hosts).or_else(|| checks::converged(&year.book.lock().unwrap()));
+    if complaint.is_some() {
+        return complaint;
     }
     hosts[0].stop();
     year.until(year.now() + TimeDelta::hours(3)).await;

@@ -27,7 +27,7 @@ pub(super) fn healed_once(evidence: &Evidence<'_>) -> Option<String> {
 /// The supplier sent another day's dump under this date's name, and that day's own was not there
 /// when we loaded it: nothing short of reading the rows could tell. Where it was there, its `ETag`
 /// tells, and the law holds.
-fn only_its_content_is_wrong(evidence: &Evidence<'_>, load: &TaskRecord) -> bool {
+pub(super) fn only_its_content_is_wrong(evidence: &Evidence<'_>, load: &TaskRecord) -> bool {
     let world = evidence.world;
     let (date, bucket) = (day_of(load), world.names.dump_bucket.as_str());
     let Some(DumpKind::CopyOf(twin)) = world.profiles.get(&date).map(|profile| profile.dump) else {

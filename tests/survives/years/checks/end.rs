@@ -14,7 +14,7 @@ use gapmend::sim::{DumpKind, SimPlatform, World, zip};
 use super::super::book::Book;
 use super::super::climate::{LOOKBACK_DAYS, Policy};
 use super::super::year::Year;
-use super::{day_of, is_ours};
+use super::{USUAL_DUMP_BYTES, day_of, is_ours};
 
 /// A fresh process looks: it does nothing, and what it says of every date that is older than
 /// `last` is true, and final.
@@ -42,6 +42,17 @@ pub(in super::super) async fn at_rest(year: &Year, last: NaiveDate) -> Option<St
     let mut book = year.book.lock().unwrap();
     book.read(&year.store);
     every_status_is_true(&census, &year.sim.lock(), &book, &year.policy(), last)
+}
+
+/// Turns of the loop without faults after which nothing is done any more: a night idles through
+/// fewer than a hundred, and a run takes fewer than three hundred.
+const TURNS_TO_CONVERGE: u64 = 4_000;
+
+/// Whether the last effect came soon enough after the faults.
+pub(in super::super) fn converged(book: &Book) -> Option<String> {
+    let turns = book.last_effect_in_turn;
+    (turns > TURNS_TO_CONVERGE)
+        .then(|| format!("it converges: the last effect was asked for in turn {turns}"))
 }
 
 /// Counts of all that we can do to the world.
@@ -149,7 +160,7 @@ impl Truth<'_> {
         let names = &self.world.names;
         let found = self.world.object(&names.dump_bucket, &names.dump_key_of(date), None);
         let Ok(dump) = found else { return self.has_dump(date) };
-        let whole = zip::dump(DumpKind::Whole, date, 4096);
+        let whole = zip::dump(DumpKind::Whole, date, USUAL_DUMP_BYTES);
         whole.is_none_or(|whole| whole.etag() != dump.etag) || self.has_twin(date, &dump.etag)
     }
 

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use gapmend::ledger::{Event, Request};
+use gapmend::sim::{DumpKind, zip};
 
-use super::{Evidence, day_of, is_alive_at, is_ours};
+use super::data::only_its_content_is_wrong;
+use super::{Evidence, USUAL_DUMP_BYTES, day_of, is_alive_at, is_ours};
 
 /// A live load is seen, and ours is stopped, within this time: two polls and what a stop takes.
 const YIELDS_WITHIN: TimeDelta = TimeDelta::minutes(4);
@@ -59,6 +61,29 @@ pub(super) fn only_of_bare_dates(evidence: &Evidence<'_>) -> Option<String> {
             return Some(format!("{} loads {date}, which {table} had already", task.arn));
         }
         spent.then(|| format!("{} loads {date}, whose export {id} exists", task.arn))
+    })
+}
+
+/// The dump that the task reads was there, and whole, when the load was asked for; a waived date
+/// without one is therefore never loaded. A person may have replaced it within the last minutes.
+pub(super) fn only_of_good_dumps(evidence: &Evidence<'_>) -> Option<String> {
+    let world = evidence.world;
+    evidence.our_loads().find_map(|task| {
+        let (date, before) = (day_of(task), task.created_at - CONFIRMED_WITHIN);
+        let key = world.names.dump_key_of(date);
+        let Ok(dump) = world.object(&world.names.dump_bucket, &key, None) else {
+            return Some(format!("{} loads {date}, which has no {key}", task.arn));
+        };
+        let written = world.trail().iter().filter(|event| event.key == key && !event.refused);
+        let first = written.map(|event| event.written_at).min();
+        if first.is_some_and(|first| first > task.created_at) {
+            return Some(format!("{} loads {date}, whose {key} came later", task.arn));
+        }
+        let whole = zip::dump(DumpKind::Whole, date, USUAL_DUMP_BYTES)?;
+        let bad = dump.last_modified < before
+            && dump.etag != whole.etag()
+            && !only_its_content_is_wrong(evidence, task);
+        bad.then(|| format!("{} loads {date}, whose {key} is bad", task.arn))
     })
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono_tz::Europe::London;
+use gapmend::domain::RunOutcome;
 use gapmend::ledger::{Event, Request};
 use gapmend::sim::RuleSetting;
 
@@ -10,11 +12,9 @@ use super::super::climate::Policy;
 use super::{Evidence, day_of};
 
 /// A pass over a small world asks for no more, scan included.
-const CALLS_OF_A_PASS_AT_MOST: u64 = 250;
-/// A process whose clock is wrong may take a pause for over by so much.
-const CLOCKS_ARE_WRONG_BY_AT_MOST: TimeDelta = TimeDelta::hours(4);
-
-/// By the configuration that the run names and the requests that stand before it in the ledger.
+pub(in super::super) const CALLS_OF_A_PASS_AT_MOST: u64 = 250;
+/// By the configuration that the run names and the requests that stand before it in the ledger;
+/// the hour is that of the clock by which it was begun.
 pub(super) fn only_what_is_allowed_is_begun(evidence: &Evidence<'_>) -> Option<String> {
     let mut said = Said::default();
     for entry in &evidence.book.entries {
@@ -55,9 +55,15 @@ impl Said {
     }
 
     fn forbids(&self, policy: &Policy, date: NaiveDate, at: DateTime<Utc>) -> Option<String> {
-        let until = self.paused_until.map(|until| until - CLOCKS_ARE_WRONG_BY_AT_MOST);
-        if until.is_some_and(|until| at < until) {
+        if self.paused_until.is_some_and(|until| at < until) {
             return Some("in a pause".to_owned());
+        }
+        let local = at.with_timezone(&London);
+        if policy.freeze.contains(&local.date_naive()) {
+            return Some(format!("in the freeze of {}", local.date_naive()));
+        }
+        if policy.hours.is_some_and(|hours| !hours.contain(local.time())) {
+            return Some(format!("at {}, outside {:?}", local.time(), policy.hours));
         }
         let named = self.asked.contains(&date) || policy.allow.contains(&date);
         let closed = policy.mode == "observe"
@@ -65,6 +71,35 @@ impl Said {
             || (policy.mode == "allowlist" && !named);
         closed.then(|| format!("against {policy:?}"))
     }
+}
+
+/// Unattended runs of one night, by the clock that began them. Who asks for a date by name stands
+/// above the number, but counts; a run that yielded does not.
+pub(super) fn the_nights_number_is_kept(evidence: &Evidence<'_>) -> Option<String> {
+    let mut asked = BTreeSet::new();
+    let mut begun: Vec<(NaiveDate, &str)> = Vec::new(); // its night, its name
+    let events = evidence.book.entries.iter();
+    let mut events = events.flat_map(|entry| entry.events.iter().map(move |event| (entry, event)));
+    events.find_map(|(entry, event)| {
+        if let Event::Requested { request: Request::Heal { dates, .. }, .. } = event {
+            asked.extend(dates.iter().copied());
+        } else if let Event::RunEnded { run, outcome, .. } = event {
+            if *outcome == RunOutcome::Void {
+                begun.retain(|(_, name)| name != run);
+            } else if *outcome == RunOutcome::Succeeded {
+                asked.retain(|date: &NaiveDate| !run.contains(&format!("/{date}/")));
+            }
+        } else if let Event::RunStarted { run, date, config, .. } = event {
+            let policy = evidence.book.policies.get(config)?;
+            let night = policy.night_of(entry.at);
+            let before = begun.iter().filter(|(of, _)| *of == night).count();
+            begun.push((night, run));
+            let spent = before >= policy.max_runs as usize && !asked.contains(date);
+            return spent
+                .then(|| format!("{run} was begun after {before} others in the night of {night}"));
+        }
+        None
+    })
 }
 
 /// Whether an operator, and nobody of ours, had long had the rule off.
@@ -91,10 +126,12 @@ pub(super) fn a_slot_is_scanned_once(evidence: &Evidence<'_>) -> Option<String> 
     let mut slots = BTreeSet::new();
     let events = evidence.book.entries.iter().flat_map(|entry| &entry.events);
     let mut clear = events.filter_map(|event| {
-        let Event::Scanned { scan, .. } = event else { return None };
-        scan.slot.filter(|_| scan.blind.is_empty())
+        let Event::Scanned { scan, dataset } = event else { return None };
+        Some((dataset, scan.slot.filter(|_| scan.blind.is_empty())?))
     });
-    clear.find(|slot| !slots.insert(*slot)).map(|slot| format!("that of {slot} was not"))
+    clear
+        .find(|slot| !slots.insert(*slot))
+        .map(|(of, slot)| format!("that of {of}, {slot}, was not"))
 }
 
 pub(super) fn memory_is_what_a_replay_gives(evidence: &Evidence<'_>) -> Option<String> {

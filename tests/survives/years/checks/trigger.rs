@@ -101,8 +101,13 @@ pub(super) fn no_live_dump_is_lost(evidence: &Evidence<'_>) -> Option<String> {
         let date = event.written_at.date_naive();
         let of_the_day = world.names.dump_key_of(date) == event.key;
         let slack = TimeDelta::minutes(1); // the rule feels a change a little later
-        let by_us = holds.iter().any(|(from, to)| {
+        let mut met = holds.iter().filter(|(from, to)| {
             *from <= event.arrives_at && to.is_none_or(|to| event.arrives_at <= to + slack)
+        });
+        // Whoever takes the dataset out of the configuration in a hold takes its sweep with it.
+        let by_us = met.any(|(from, to)| {
+            let to = to.unwrap_or_else(|| world.now()) + SLACK;
+            !evidence.book.was_absent(*from, to)
         });
         let ran = tasks.iter().any(|task| {
             task.live && task.created_at >= event.written_at && task.created_at.date_naive() == date
