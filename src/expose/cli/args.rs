@@ -433,7 +433,7 @@ pub fn manual(to: &mut dyn Write) -> std::io::Result<()> {
 fn day(text: &str) -> Result<NaiveDate, String> {
     match text.parse::<DateSpan>() {
         Ok(span) if span.from == span.to && !text.contains("..") => {
-            refuse_slips(&span)?;
+            refuse_slips(span)?;
             Ok(span.from)
         }
         Ok(_) | Err(_) => Err(format!("`{text}` is not a date like 2022-06-01")),
@@ -441,7 +441,7 @@ fn day(text: &str) -> Result<NaiveDate, String> {
 }
 
 /// A year that nobody can mean would stand in the ledger, and in every report, for ever.
-fn refuse_slips(span: &DateSpan) -> Result<(), String> {
+fn refuse_slips(span: DateSpan) -> Result<(), String> {
     let (first, last) = (YEARS.start(), YEARS.end());
     if YEARS.contains(&span.from.year()) && YEARS.contains(&span.to.year()) {
         return Ok(());
@@ -452,7 +452,7 @@ fn refuse_slips(span: &DateSpan) -> Result<(), String> {
 /// A date or a range, of a length that a person can mean.
 fn days(text: &str) -> Result<DateSpan, String> {
     let span: DateSpan = text.parse().map_err(|error: DateSpanError| error.to_string())?;
-    refuse_slips(&span)?;
+    refuse_slips(span)?;
     if span.len_days() > RANGE_LIMIT_DAYS {
         return Err(format!(
             "`{text}` has {} days, the most is {RANGE_LIMIT_DAYS}",
