@@ -95,6 +95,12 @@ where
             }
             SdkError::DispatchFailure(dispatch) => Self::undelivered(dispatch, &error),
             SdkError::ResponseError(response) => Self::unreadable(response.raw(), &error),
+            // A proxy's page, or half an answer: it may have been carried out.
+            SdkError::ServiceError(service)
+                if service.raw().status().is_success() && service.err().code().is_none() =>
+            {
+                Self::unreadable(service.raw(), &error)
+            }
             SdkError::ServiceError(service) => {
                 Self::answered(service.err(), service.raw().status().as_u16())
             }

@@ -33,6 +33,8 @@ const END_BYTES: usize = 22;
 const ENTRY_BYTES: usize = 46;
 const ZIP64_LOCATOR_BYTES: usize = 20;
 const ZIP64_END_BYTES: u64 = 56;
+/// The flag of an entry that asks for a password.
+const ENCRYPTED: u64 = 1;
 /// A 32-bit figure that says: look in the zip64 record.
 const IN_ZIP64: u64 = 0xffff_ffff;
 
@@ -201,12 +203,17 @@ fn judge_entries(mut bytes: &[u8], directory: &Directory, file_size: u64) -> Opt
         let Some(name) = bytes.get(ENTRY_BYTES..ENTRY_BYTES.saturating_add(name_length)) else {
             return Some(broken("an entry's name is cut off"));
         };
-        if name.to_ascii_lowercase().ends_with(b".sql") {
-            sql_files += 1;
+        let is_sql = name.to_ascii_lowercase().ends_with(b".sql");
+        sql_files += usize::from(is_sql);
+        if number(bytes, 8, 2) & ENCRYPTED != 0 {
+            return Some(broken("it is encrypted: the task has no password"));
         }
         let size = number(bytes, 24, 4);
         let size = if size == IN_ZIP64 { zip64_size(bytes, name_length) } else { Some(size) };
         let Some(size) = size else { return Some(broken("an entry's zip64 size is absent")) };
+        if size == 0 && is_sql {
+            return Some(broken("its .sql is empty"));
+        }
         unpacked = unpacked.saturating_add(size);
         let entry = usize::try_from(variable).unwrap_or(usize::MAX).saturating_add(ENTRY_BYTES);
         bytes = bytes.get(entry..).unwrap_or_default();
@@ -291,6 +298,16 @@ mod tests {
         assert_eq!(judge_bytes(&two.into()), Some(DumpFault::NotOneSql(2)));
         assert_eq!(judge_bytes(&zip(&[("a.txt", 1)]).into()), Some(DumpFault::NotOneSql(0)));
         assert_eq!(judge_bytes(&zip(&[]).into()), Some(DumpFault::NotOneSql(0)));
+    }
+
+    #[test]
+    fn what_the_task_cannot_unpack_or_would_load_as_nothing_is_refused() {
+        let mut encrypted = zip(&[("a.sql", 1000)]);
+        encrypted[40 + 8] = 1;
+        let says = |bytes: Vec<u8>| judge_bytes(&bytes.into()).map(|fault| fault.to_string());
+        assert!(says(encrypted).is_some_and(|words| words.contains("encrypted")));
+        assert!(says(zip(&[("a.sql", 0)])).is_some_and(|words| words.contains("empty")));
+        assert_eq!(says(zip(&[("folder/", 0), ("folder/a.sql", 9)])), None);
     }
 
     #[test]

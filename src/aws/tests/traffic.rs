@@ -225,12 +225,16 @@ async fn a_read_outlasts_throttling_server_errors_and_broken_connections() {
         Reply::HangUp,
         Reply::BreakOff { body: r#"{"TableList":[{"Name":"a"}]}"#.into() },
         Reply::status(503, "<html>not JSON</html>"),
+        Reply::ok("<html>a captive portal</html>"),
         Reply::ok(r#"{"TableList":[{"Name":"a"}]}"#),
     ])
     .await;
     assert_eq!(bench.aws.tables("raw").await.unwrap().len(), 1);
-    assert_eq!(bench.results(), ["throttled", "server", "transport", "transport", "server", "ok"]);
-    assert_eq!(bench.clock.waits.lock().unwrap().len(), 5);
+    assert_eq!(
+        bench.results(),
+        ["throttled", "server", "transport", "transport", "server", "transport", "ok"]
+    );
+    assert_eq!(bench.clock.waits.lock().unwrap().len(), 6);
 }
 
 #[tokio::test]
@@ -259,6 +263,7 @@ async fn a_workflow_start_whose_answer_is_lost_is_sent_exactly_once() {
         Reply::HangUp,
         Reply::error(500, "InternalServiceException", "oops"),
         Reply::BreakOff { body: r#"{"RunId":"wr_1"}"#.into() },
+        Reply::ok("<html>a proxy's page</html>"),
     ] {
         let bench = Bench::with([reply, Reply::ok(r#"{"RunId":"wr_2"}"#)]).await;
         let error = bench.aws.start_workflow_run("backdated", &BTreeMap::new()).await.unwrap_err();

@@ -6,7 +6,7 @@
 
 use chrono::Duration;
 
-use super::{Checker, Finding, WORKFLOWS_SINCE_DAYS, right};
+use super::{Checker, Finding, WORKFLOWS_SINCE_DAYS, right, wrong};
 use crate::config::{Mode, RawSource};
 use crate::domain::{Dump, Seen};
 use crate::observe;
@@ -21,7 +21,14 @@ impl Checker<'_> {
         findings.extend(self.newest_dump().await);
         for (name, source) in &self.dataset.raw {
             let subject = format!("partitions of raw.{name}");
-            findings.push(self.seen(&subject, self.a_partition(source).await));
+            findings.push(match self.a_partition(source).await {
+                Ok(Some(value)) => wrong(
+                    self.subject(&subject),
+                    format!("`{value}` is no date like {}", source.partition_format.pattern()),
+                    "correct partition_format: every date would be taken for missing",
+                ),
+                asked => self.seen(&subject, asked.map(|_| String::new())),
+            });
         }
         findings.push(self.a_task().await);
         findings.extend(self.a_workflow_run().await);
@@ -46,32 +53,32 @@ impl Checker<'_> {
         Some(self.seen(&format!("dump {}", newest.key), read.map(|_| "can be read".to_owned())))
     }
 
-    /// One partition, found and then asked for by its values, as before a start.
-    async fn a_partition(&self, source: &RawSource) -> Answer<String> {
+    /// One partition, found and then asked for by its values, as before a start; answers a value
+    /// that is no date in the source's format.
+    async fn a_partition(&self, source: &RawSource) -> Answer<Option<String>> {
         let platform = &self.world.platform;
         let tables = platform.tables(&source.database).await?;
-        let has_key =
-            |keys: &[(String, String)]| keys.iter().any(|(key, _)| *key == source.partition_key);
-        let table = tables
-            .into_iter()
-            .find(|table| source.selects(&table.name) && has_key(&table.partition_keys));
-        let Some(table) = table else { return Ok("no table to ask".to_owned()) };
+        let with_key = tables.into_iter().find_map(|table| {
+            let is_key = |(key, _): &(String, String)| *key == source.partition_key;
+            let place = table.partition_keys.iter().position(is_key)?;
+            source.selects(&table.name).then_some((table.name, place))
+        });
+        let Some((table, place)) = with_key else { return Ok(None) };
         let query = PartitionQuery {
             database: source.database.clone(),
-            table: table.name.clone(),
+            table: table.clone(),
             expression: None,
             at_most: Some(1),
         };
         let mut found = Vec::new();
         platform.partitions(&query, &mut |page| found.extend(page)).await?;
-        let Some(partition) = found.into_iter().next() else {
-            return Ok(format!("{} has none", table.name));
-        };
+        let Some(partition) = found.into_iter().next() else { return Ok(None) };
+        let value = partition.values.get(place).cloned().unwrap_or_default();
         // Asked for before a start alone: a role that only observes need not have it.
         if self.dataset.mode != Mode::Observe {
-            platform.partitions_at(&source.database, &table.name, &[partition.values]).await?;
+            platform.partitions_at(&source.database, &table, &[partition.values]).await?;
         }
-        Ok("can be seen".to_owned())
+        Ok(source.partition_format.parse(&value).is_none().then_some(value))
     }
 
     async fn a_task(&self) -> Finding {

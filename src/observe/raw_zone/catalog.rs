@@ -5,7 +5,7 @@ use chrono::{Datelike, NaiveDate};
 use super::super::blind;
 use super::{Dates, RawTable};
 use crate::config::RawSource;
-use crate::domain::{Blindness, DateSet, PartitionSample};
+use crate::domain::{Blindness, DateSet, ErrorClass, PartitionSample};
 use crate::platform::{Partition, PartitionQuery, Platform};
 
 /// Glue refuses a longer expression.
@@ -20,7 +20,17 @@ pub(super) struct Found {
     pub(super) begins: Option<NaiveDate>,
     /// A partition that tells how the table spells its keys and folders.
     pub(super) sample: Option<PartitionSample>,
+    /// Partitions that spell a date of the source, and those that do not.
+    read: u64,
+    unread: u64,
+    /// One of the latter.
+    odd: Option<String>,
 }
+
+/// What Glue writes for a value that is absent: no date in any format.
+const NO_VALUE: &str = "__HIVE_DEFAULT_PARTITION__";
+/// So many percent of a table's values may be no dates: people leave strange things behind.
+const UNREAD_AT_MOST_PERCENT: u64 = 10;
 
 /// One query, with the dates as its predicate.
 pub(super) async fn look(
@@ -34,12 +44,11 @@ pub(super) async fn look(
     platform
         .partitions(&query, &mut |page| {
             for partition in page {
-                if let Some(date) = date_of(table, &partition) {
-                    if dates.contains(date) {
-                        found.dates.insert(date);
-                    }
-                    found.note(date, partition);
+                let Some(date) = found.date_of(table, &partition) else { continue };
+                if dates.contains(date) {
+                    found.dates.insert(date);
                 }
+                found.note(date, partition);
             }
         })
         .await
@@ -78,7 +87,8 @@ async fn look_before(
     platform
         .partitions(&query(table, Some(expression), at_most), &mut |page| {
             for partition in page {
-                if let Some(date) = date_of(table, &partition).filter(|date| *date < before) {
+                let date = found.date_of(table, &partition);
+                if let Some(date) = date.filter(|date| *date < before) {
                     found.note(date, partition);
                 }
             }
@@ -88,6 +98,39 @@ async fn look_before(
 }
 
 impl Found {
+    /// The date of a partition; one that spells none is counted.
+    fn date_of(&mut self, table: &RawTable<'_>, partition: &Partition) -> Option<NaiveDate> {
+        let date = date_of(table, partition);
+        let value = partition.values.get(table.key_index).filter(|value| *value != NO_VALUE);
+        match (date, value) {
+            (Some(_), _) => self.read += 1,
+            (None, Some(value)) => {
+                self.unread += 1;
+                self.odd.get_or_insert_with(|| value.clone());
+            }
+            (None, None) => {}
+        }
+        date
+    }
+
+    /// Values that are no dates in the source's format would all be missing dates, and be
+    /// ingested a second time (H8).
+    pub(super) fn can_be_read(&self, table: &RawTable<'_>) -> Result<(), Blindness> {
+        let seen = self.read + self.unread;
+        if self.unread * 100 <= seen * UNREAD_AT_MOST_PERCENT {
+            return Ok(());
+        }
+        let (key, format) = (table.key(), table.source().partition_format.pattern());
+        let (unread, odd) = (self.unread, self.odd.as_deref().unwrap_or_default());
+        Err(Blindness {
+            what: format!("the dates of {}", table.id),
+            why: format!(
+                "{unread} of {seen} values of {key}, such as `{odd}`, are no dates like {format}; correct partition_format, or exclude the table"
+            ),
+            class: ErrorClass::Invalid,
+        })
+    }
+
     fn note(&mut self, date: NaiveDate, partition: Partition) {
         self.begins = Some(self.begins.map_or(date, |begins| begins.min(date)));
         let kept = self.sample.as_ref().map(|sample| doubts(sample.date));

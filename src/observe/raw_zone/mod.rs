@@ -255,6 +255,7 @@ impl<'a> TableLook<'a> {
         if begins_late {
             catalog::look_earlier(platform, &self.table, dates, &mut self.catalog).await?;
         }
+        self.catalog.can_be_read(&self.table)?;
         if self.objects.is_none() {
             self.list_objects(platform, dataset, dates).await?;
         }

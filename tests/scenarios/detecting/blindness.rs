@@ -1,7 +1,7 @@
 //! "Everything is missing" is never believed: what could not be seen is not absent.
 
 use gapmend::daemon::Engine;
-use gapmend::domain::{DateStatus, PassOutcome};
+use gapmend::domain::{DateFormat, DateStatus, PassOutcome};
 use gapmend::platform::Clock;
 use gapmend::sim::{FaultKind, FaultWhen, Moment, World};
 
@@ -176,5 +176,23 @@ async fn a_scan_that_loses_any_one_of_its_calls_is_blind_and_never_half() {
             let pass = engine.pass("liberator").await;
             assert_eq!(pass.outcome, PassOutcome::Skipped, "{what}, then {}", pass.detail);
         }
+    }
+}
+
+/// A format that fits no value, or a few by accident, made every date missing, and be loaded a
+/// second time.
+#[tokio::test]
+async fn values_that_are_no_dates_in_the_format_are_blind() {
+    for format in ["%Y-%m-%d", "%Y%d%m", "%d%m%Y", "%Y%m%d00"] {
+        let bed = Bed::with_dataset(world(), "", |dataset| {
+            for source in dataset.raw.values_mut() {
+                source.partition_format = DateFormat::new(format).unwrap();
+            }
+        });
+        let mut engine = bed.acting_engine().await;
+        let pass = engine.pass("liberator").await;
+        assert_eq!(pass.outcome, PassOutcome::Error, "{format}: {}", pass.detail);
+        assert!(pass.detail.contains("are no dates like"), "{format}: {}", pass.detail);
+        assert_eq!(bed.calls_of("ecs:RunTask"), 0, "{format}");
     }
 }
