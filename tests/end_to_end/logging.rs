@@ -35,7 +35,7 @@ async fn every_decision_is_a_line_that_names_its_run() {
     let gap = days_ago(12);
     let stage = Stage::set(world().gap(gap)).await;
     let denied = (FaultWhen::Calls(1, 3), FaultKind::Denied, Moment::Before);
-    stage.sim.lock().faults.add("ecs:DescribeTasks", denied.0, denied.1, denied.2);
+    stage.sim.lock().faults.add("ecs:ListTasks", denied.0, denied.1, denied.2);
     let lines = lines(&log_of_healing(&stage, gap, "info").await);
     for line in &lines {
         for field in ["timestamp", "level", "message"] {
@@ -54,7 +54,7 @@ async fn every_decision_is_a_line_that_names_its_run() {
     let failure = with(&lines, "rest", "blind");
     assert_eq!(failure["level"], "WARN");
     let words = failure["message"].as_str().unwrap();
-    assert!(words.contains("ecs:DescribeTasks") && words.contains("[request "), "{words}");
+    assert!(words.contains("ecs:ListTasks") && words.contains("[request "), "{words}");
     assert_eq!(words.matches("[request ").count(), 1, "it is said once: {words}");
 }
 
