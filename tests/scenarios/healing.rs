@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use gapmend::daemon::Errand;
-use gapmend::domain::{DateStatus, FailureReason, Flag, RunOutcome, Stage};
+use gapmend::domain::{DateStatus, FailureReason, RunOutcome, Stage};
 use gapmend::ledger::{Asked, Request};
 use gapmend::plan::Rest;
 use gapmend::platform::Clock;
@@ -156,21 +156,4 @@ async fn by_a_clock_that_is_off_nothing_is_started() {
     bed.serve_until(&mut engine, later(4)).await;
     bed.assert_one_copy(day);
     bed.assert_quiet_and_sound().await;
-}
-
-/// The pipeline itself started the workflow twice (H10): nothing of ours can undo it, but it is told.
-#[tokio::test]
-async fn a_workflow_that_ran_twice_is_told_and_its_date_is_flagged() {
-    let day = "2026-06-15";
-    let twice = Profile { workflow_start: WorkflowStart::Twice, ..Profile::default() };
-    let bed = Bed::new(world().gap(date(day)).profile(date(day), twice), "");
-    let healed = bed.heal().await;
-    assert_eq!(healed.runs.len(), 1, "{healed:#?}");
-    let run = &healed.runs[0];
-    assert_eq!(run.workflow_runs_beside().count(), 1, "{run:#?}");
-    let end = run.end.as_ref().unwrap();
-    assert!(end.detail.contains("ran as well"), "{}", end.detail);
-    let verdict = bed.verdict(day).await;
-    assert_eq!(verdict.status, DateStatus::Available);
-    assert!(verdict.flags.contains(&Flag::Duplicated), "{verdict:?}");
 }

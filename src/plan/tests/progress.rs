@@ -157,6 +157,22 @@ fn of_two_workflow_runs_of_a_date_the_one_that_wrote_counts() {
     assert!(matches!(step, Ok(Step::StartWorkflow { .. })), "nothing was written: {step:?}");
 }
 
+/// Nothing of ours can undo what the pipeline wrote twice (H10), but it is told.
+#[test]
+fn of_two_workflow_runs_that_wrote_both_are_written_down() {
+    let wrote = |id: &str| workflow_run(id, Some("SUCCEEDED"));
+    let mut world = publishing(vec![wrote("wr_a"), wrote("wr_b")]);
+    for _ in 0..2 {
+        if let Ok(Step::NoteWorkflow { run, workflow_run, ours }) = world.plan().step {
+            world.note(world.now, vec![Event::PublishFound { run, workflow_run, ours }]);
+        }
+    }
+    let step = world.plan().step;
+    assert!(matches!(step, Ok(Step::EndStage { next: Stage::Verify, .. })), "{step:?}");
+    let run = world.ledger.active_run().unwrap();
+    assert_eq!(run.workflow_runs_beside().count(), 1, "{run:?}");
+}
+
 #[test]
 fn a_date_that_is_taken_up_again_does_not_fail_by_what_failed_before() {
     let mut world = publishing(vec![workflow_run("wr_half", Some("FAILED"))]);
