@@ -74,9 +74,12 @@ pub(super) fn only_of_good_dumps(evidence: &Evidence<'_>) -> Option<String> {
         let Ok(dump) = world.object(&world.names.dump_bucket, &key, None) else {
             return Some(format!("{} loads {date}, which has no {key}", task.arn));
         };
+        // What was there before the history began is on no trail.
+        let began = world.trail().iter().map(|event| event.written_at.date_naive()).min();
         let written = world.trail().iter().filter(|event| event.key == key && !event.refused);
         let first = written.map(|event| event.written_at).min();
-        if first.is_some_and(|first| first > task.created_at) {
+        let on_trail = began.is_some_and(|began| date >= began);
+        if on_trail && first.is_some_and(|first| first > task.created_at) {
             return Some(format!("{} loads {date}, whose {key} came later", task.arn));
         }
         let whole = zip::dump(DumpKind::Whole, date, USUAL_DUMP_BYTES)?;
