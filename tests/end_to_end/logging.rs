@@ -34,9 +34,15 @@ fn with<'a>(lines: &'a [Value], field: &str, value: &str) -> &'a Value {
 async fn every_decision_is_a_line_that_names_its_run() {
     let gap = days_ago(12);
     let stage = Stage::set(world().gap(gap)).await;
-    let denied = (FaultWhen::Calls(1, 3), FaultKind::Denied, Moment::Before);
-    stage.sim.lock().faults.add("ecs:ListTasks", denied.0, denied.1, denied.2);
-    let lines = lines(&log_of_healing(&stage, gap, "info").await);
+    let failing = async {
+        until("the load is asked for", || stage.calls_of("RunTask") == 1).await;
+        let faults = &mut stage.sim.lock().faults;
+        let next = faults.calls("glue:GetWorkflowRuns") + 1;
+        let when = FaultWhen::Calls(next, next + 2);
+        faults.add("glue:GetWorkflowRuns", when, FaultKind::Denied, Moment::Before);
+    };
+    let (log, ()) = tokio::join!(log_of_healing(&stage, gap, "info"), failing);
+    let lines = lines(&log);
     for line in &lines {
         for field in ["timestamp", "level", "message"] {
             assert!(line[field].is_string(), "no {field}: {line}");
@@ -54,7 +60,7 @@ async fn every_decision_is_a_line_that_names_its_run() {
     let failure = with(&lines, "rest", "blind");
     assert_eq!(failure["level"], "WARN");
     let words = failure["message"].as_str().unwrap();
-    assert!(words.contains("ecs:ListTasks") && words.contains("[request "), "{words}");
+    assert!(words.contains("glue:GetWorkflowRuns") && words.contains("[request "), "{words}");
     assert_eq!(words.matches("[request ").count(), 1, "it is said once: {words}");
 }
 
