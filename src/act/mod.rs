@@ -120,12 +120,7 @@ impl Actor<'_> {
             return Ok(Acted::DecideAgain);
         }
         match self.platform.run_task(&task).await {
-            Err(error) => match final_reason(&error) {
-                Some(reason) => {
-                    self.end_run(refused(run, Stage::Load, reason, error.to_string())).await
-                }
-                None => Ok(Acted::Unanswered(error)),
-            },
+            Err(error) => self.refused_or_unanswered(run, Stage::Load, error).await,
             Ok(start) => self.submitted(run, start).await,
         }
     }
@@ -202,12 +197,20 @@ impl Actor<'_> {
             }
             // A conflict passes: another run of the workflow ends.
             Err(error) if error.class == ErrorClass::Conflict => Ok(Acted::Unanswered(error)),
-            Err(error) => match final_reason(&error) {
-                Some(reason) => {
-                    self.end_run(refused(run, Stage::Publish, reason, error.to_string())).await
-                }
-                None => Ok(Acted::Unanswered(error)),
-            },
+            Err(error) => self.refused_or_unanswered(run, Stage::Publish, error).await,
+        }
+    }
+
+    /// What would only be refused again ends the run; anything else may have been carried out.
+    async fn refused_or_unanswered(
+        &mut self,
+        run: String,
+        stage: Stage,
+        error: PlatformError,
+    ) -> Result<Acted, LedgerError> {
+        match final_reason(&error) {
+            Some(reason) => self.end_run(refused(run, stage, reason, error.to_string())).await,
+            None => Ok(Acted::Unanswered(error)),
         }
     }
 
