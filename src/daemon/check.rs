@@ -14,8 +14,8 @@ use crate::config::{
     DatasetSettings, DeadManSettings, HoldPolicy, NetworkSource, Settings, entry_for,
 };
 use crate::domain::partition_date::fold_ranges;
-use crate::domain::{ErrorClass, RuleState};
-use crate::observe::CLOCK_OFF_AT_MOST_SECONDS;
+use crate::domain::{ErrorClass, RuleState, Seen};
+use crate::observe::{self, CLOCK_OFF_AT_MOST_SECONDS, LandingView};
 use crate::plan;
 use crate::platform::{Answer, Caller, Listing, PlatformError, World};
 
@@ -41,15 +41,15 @@ pub async fn check(
     }
     for dataset in settings.datasets.values() {
         let checker = Checker { world, dataset };
-        let (landing, dumps) = checker.landing().await;
+        let (landing, view) = checker.landing().await;
         findings.push(landing);
         findings.extend(checker.raw().await);
         findings.push(checker.tasks().await);
         findings.extend(checker.export().await);
         findings.extend(checker.publish().await);
         findings.extend(checker.trigger().await);
-        findings.extend(checker.reading().await);
-        findings.extend(checker.allowed_in_vain(dumps.as_ref()));
+        findings.extend(checker.reading(view.as_ref()).await);
+        findings.extend(checker.allowed_in_vain(view.as_ref()));
     }
     findings.push(ledger.await);
     findings
@@ -99,38 +99,29 @@ impl Checker<'_> {
         format!("{}: {what}", self.dataset.name)
     }
 
-    /// The landing bucket, and the dates that have a dump there.
-    async fn landing(&self) -> (Finding, Option<BTreeSet<NaiveDate>>) {
+    /// The landing bucket, and what is there, when it can be seen.
+    async fn landing(&self) -> (Finding, Option<LandingView>) {
         let landing = &self.dataset.landing;
         let subject = self.subject(&format!("landing s3://{}/{}", landing.bucket, landing.prefix));
-        let (mut dumps, mut noise) = (BTreeSet::new(), 0_u64);
-        let listing = Listing {
-            bucket: landing.bucket.clone(),
-            prefix: landing.prefix.clone(),
-            ..Listing::default()
+        let view = match observe::landing(self.world, self.dataset).await {
+            Seen::Known(view) => view,
+            Seen::Blind(causes) => {
+                let why: Vec<String> = causes.iter().map(|cause| cause.why.clone()).collect();
+                let hint = causes.first().map_or("", |cause| cause.class.hint());
+                return (wrong(subject, why.join("; "), hint), None);
+            }
         };
-        let listed = self
-            .world
-            .platform
-            .list_objects(&listing, &mut |page| {
-                for object in page {
-                    let name = object.key.strip_prefix(&landing.prefix).unwrap_or_default();
-                    let date = landing.keys.iter().find_map(|key| key.parse(name));
-                    noise += u64::from(date.is_none());
-                    dumps.extend(date);
-                }
-            })
-            .await;
-        let finding = match &listed {
-            Ok(()) if dumps.is_empty() => wrong(
+        let (dates, noise) = (view.dumps.len(), view.noise);
+        let finding = if dates == 0 {
+            wrong(
                 subject,
                 format!("no key fits landing.keys, {noise} others are there"),
                 "correct landing.prefix or landing.keys",
-            ),
-            Ok(()) => right(subject, format!("dumps of {} dates, {noise} other keys", dumps.len())),
-            Err(error) => failed(subject, error),
+            )
+        } else {
+            right(subject, format!("dumps of {dates} dates, {noise} other keys"))
         };
-        (finding, listed.is_ok().then_some(dumps))
+        (finding, Some(view))
     }
 
     async fn raw(&self) -> Vec<Finding> {
@@ -307,7 +298,7 @@ impl Checker<'_> {
     }
 
     /// Allowed dates that can never run, by name, and why.
-    fn allowed_in_vain(&self, dumps: Option<&BTreeSet<NaiveDate>>) -> Vec<Finding> {
+    fn allowed_in_vain(&self, landing: Option<&LandingView>) -> Vec<Finding> {
         let backfill = &self.dataset.backfill;
         let today = self.world.now().with_timezone(&self.dataset.timezone).date_naive();
         let mut findings = Vec::new();
@@ -323,7 +314,8 @@ impl Checker<'_> {
             let dates: BTreeSet<NaiveDate> =
                 entry.dates.iter().flat_map(|span| span.days()).collect();
             for obstacle in Obstacle::ALL {
-                let held = |date: &NaiveDate| self.obstacle(*date, today, dumps) == Some(obstacle);
+                let held =
+                    |date: &NaiveDate| self.obstacle(*date, today, landing) == Some(obstacle);
                 let (what, hint) = obstacle.in_words();
                 if let Some(dates) = in_ranges(dates.iter().copied().filter(held)) {
                     tell(format!("{what}: {dates}"), hint);
@@ -338,10 +330,10 @@ impl Checker<'_> {
         &self,
         date: NaiveDate,
         today: NaiveDate,
-        dumps: Option<&BTreeSet<NaiveDate>>,
+        landing: Option<&LandingView>,
     ) -> Option<Obstacle> {
         let min_age = Duration::days(i64::from(self.dataset.window.min_age_days));
-        let has_no_dump = dumps.is_some_and(|dumps| !dumps.contains(&date));
+        let has_no_dump = landing.is_some_and(|view| !view.dumps.contains_key(&date));
         if entry_for(&self.dataset.backfill.deny, date, today).is_some() {
             Some(Obstacle::Denied)
         } else if date > today {

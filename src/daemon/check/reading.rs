@@ -8,17 +8,20 @@ use chrono::Duration;
 
 use super::{Checker, Finding, WORKFLOWS_SINCE_DAYS, right, wrong};
 use crate::config::{Mode, RawSource};
-use crate::domain::{Dump, Seen};
-use crate::observe;
+use crate::domain::Dump;
+use crate::observe::LandingView;
 use crate::platform::{Answer, ObjectRange, PartitionQuery};
 
 /// An id that no task has: ECS answers that it is missing, or that we may not ask.
 const NO_TASK: &str = "00000000000000000000000000000000";
 
 impl Checker<'_> {
-    pub(super) async fn reading(&self) -> Vec<Finding> {
+    /// `landing` is what the look at the dumps saw.
+    pub(super) async fn reading(&self, landing: Option<&LandingView>) -> Vec<Finding> {
         let mut findings = Vec::new();
-        findings.extend(self.newest_dump().await);
+        if let Some(view) = landing {
+            findings.extend(self.newest_dump(view).await);
+        }
         for (name, source) in &self.dataset.raw {
             let subject = format!("partitions of raw.{name}");
             findings.push(match self.a_partition(source).await {
@@ -36,10 +39,7 @@ impl Checker<'_> {
     }
 
     /// The newest dump, by its last byte.
-    async fn newest_dump(&self) -> Option<Finding> {
-        let Seen::Known(view) = observe::landing(self.world, self.dataset).await else {
-            return None; // told already
-        };
+    async fn newest_dump(&self, view: &LandingView) -> Option<Finding> {
         let readable = |dump: &&Dump| dump.archived.is_none() && dump.size > 0;
         let newest = view.dumps.values().rev().flat_map(|dumps| dumps.iter()).find(readable)?;
         let range = ObjectRange {
