@@ -1,6 +1,7 @@
 //! The pass: look, plan, at most one step, record. Start-up, the nightly scan, a request and
 //! a retry are all this one function; nothing else in gapmend has an effect.
 
+mod orphan;
 mod reporting;
 mod scanning;
 mod tending;
@@ -17,8 +18,8 @@ use super::report::{ConfigReport, Happening, Recorder, Report};
 use super::slots;
 use crate::act::{Acted, Actor, seconds_between};
 use crate::config::{DatasetSettings, Settings};
-use crate::domain::{PassOutcome, RunOutcome, Seen, Stage};
-use crate::ledger::{Appended, Event, Ledger, LedgerError, Repeat, Run, StopWhy};
+use crate::domain::{PassOutcome, RunOutcome, Seen};
+use crate::ledger::{Appended, Event, Ledger, LedgerError, Run};
 use crate::observe::{self, Observation, Scan, Watch, ZipMemory};
 use crate::plan::{self, Census, Night, Plan, Rest, Step};
 use crate::platform::World;
@@ -481,10 +482,7 @@ impl Engine {
         let runs_before = self.ledger.state().runs.len();
         let enqueued =
             self.ledger.state().datasets.get(&dataset.name).map(|state| state.enqueued.clone());
-        let config = self.settings.hash.clone();
-        let mut actor =
-            Actor { platform: &self.world.platform, ledger: &mut self.ledger, config: &config };
-        let acted = actor.act(step).await;
+        let acted = self.act(step).await;
         if before.is_some() || self.ledger.state().runs.len() > runs_before {
             self.record_run_changes(dataset, before.as_ref(), &enqueued.unwrap_or_default());
         }
@@ -508,55 +506,11 @@ impl Engine {
         })
     }
 
-    /// A run whose dataset is no longer configured would keep every other dataset from starting,
-    /// and its load would meet the live one unwatched (H1): that is stopped first.
-    /// What else it left in AWS is seen by the gates of whoever shares it.
-    async fn end_orphan(&mut self) -> Result<(), LedgerError> {
-        let run = self.ledger.state().active_run();
-        let gone = |run: &&Run| !self.settings.datasets.contains_key(&run.dataset);
-        let Some(run) = run.filter(gone).filter(|_| self.ledger.is_acting()) else { return Ok(()) };
-        let run = run.clone();
-        if !self.stops_orphan(&run).await? {
-            return Ok(());
-        }
-        let event = Event::RunEnded {
-            run: run.id.clone(),
-            outcome: RunOutcome::Cancelled,
-            stage: run.stage,
-            reason: None,
-            detail: "its dataset is no longer in the configuration".to_owned(),
-            log_tail: Vec::new(),
-            repeat: Repeat::FromTheTop,
-            tables_present: None,
-        };
-        tracing::warn!(run = run.id, "a run is given up: its dataset is no longer configured");
-        self.ledger.append(vec![event]).await.map(|_| ())
-    }
-
-    /// Stops the load of a run that nobody watches any more. Answers whether it may be given up:
-    /// there is nothing to stop, it was stopped, or a repetition would only be refused again.
-    async fn stops_orphan(&mut self, run: &Run) -> Result<bool, LedgerError> {
-        let load = run.load.as_ref().filter(|_| run.stage <= Stage::Load);
-        let Some((task, task_arn)) =
-            load.and_then(|load| Some((&load.task, load.task_arn.clone()?)))
-        else {
-            return Ok(true);
-        };
-        let step = Step::StopTask {
-            run: run.id.clone(),
-            cluster: task.cluster.clone(),
-            task_arn,
-            why: StopWhy::Cancelled,
-            detail: "its dataset is no longer in the configuration".to_owned(),
-        };
+    async fn act(&mut self, step: Step) -> Result<Acted, LedgerError> {
         let config = self.settings.hash.clone();
         let mut actor =
             Actor { platform: &self.world.platform, ledger: &mut self.ledger, config: &config };
-        Ok(match actor.act(step).await? {
-            Acted::Done(..) => true,
-            Acted::DecideAgain => false,
-            Acted::Unanswered(error) => !error.class.is_transient(),
-        })
+        actor.act(step).await
     }
 
     // ---- remembering -----------------------------------------------------------------

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Duration, Utc};
 
 use super::{DatasetMemory, Engine, Pass};
-use crate::act::{Acted, Actor};
+use crate::act::Acted;
 use crate::config::{DatasetSettings, HoldPolicy, OtherName};
 use crate::daemon::report::Happening;
 use crate::domain::{PassOutcome, Rule, RuleState, Seen, Task, TriggerState};
@@ -101,10 +101,7 @@ impl Engine {
         let released =
             if let Step::EnableRule { hold, .. } = &step { Some(hold.clone()) } else { None };
         let action = if enables { Some("enable") } else { disables.then_some("disable") };
-        let config = self.settings.hash.clone();
-        let mut actor =
-            Actor { platform: &self.world.platform, ledger: &mut self.ledger, config: &config };
-        let acted = actor.act(step).await;
+        let acted = self.act(step).await;
         if let (Some(hold), Err(_)) = (&released, &acted) {
             // It was enabled, and that could not be written.
             self.remember(name, hold, HoldStep::Enabled, self.world.now());
