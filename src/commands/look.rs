@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_util::{FutureExt, future};
 use gapmend::config;
 use gapmend::daemon::{Engine, Errand, Pass};
 use gapmend::domain::PassOutcome;
@@ -39,17 +40,28 @@ async fn look_at_all(
     errand: Errand,
 ) -> Result<Looked, Failure> {
     let names = session.dataset_names(global)?;
-    session.identify().await?;
-    Ok(look_with(session, session.looking_engine(command, errand).await?, names).await)
+    look_with(session, session.looking_engine(command, errand), names).await
 }
 
-async fn look_with(session: &Session, mut engine: Engine, names: Vec<String>) -> Looked {
-    let mut passes = Vec::new();
-    for name in &names {
-        let pass = engine.pass(name);
-        passes.push(session.while_waiting(&format!("looking at {name}"), pass).await);
-    }
-    Looked { engine, names, passes }
+/// Looks, and asks meanwhile whether this is the account of the configuration: reading in
+/// another one does no harm, as long as nothing is told of it.
+async fn look_with(
+    session: &Session,
+    engine: impl Future<Output = Result<Engine, Failure>>,
+    names: Vec<String>,
+) -> Result<Looked, Failure> {
+    let looking = async {
+        let mut engine = engine.await?;
+        let mut passes = Vec::new();
+        for name in &names {
+            let pass = engine.pass(name);
+            passes.push(session.while_waiting(&format!("looking at {name}"), pass).await);
+        }
+        Ok((engine, passes))
+    };
+    // Whatever became of the look, the account has the first word.
+    let (_, looked) = future::try_join(session.identify(), looking.map(Ok)).await?;
+    looked.map(|(engine, passes)| Looked { engine, names, passes })
 }
 
 impl Looked {
@@ -79,8 +91,7 @@ pub(super) async fn scan(global: &GlobalArgs, args: &ScanArgs, out: &mut Out) ->
     }
     let session = Session::open(global).await?;
     let names = session.dataset_names(global)?;
-    session.identify().await?;
-    let looked = look_with(&session, session.scanning_engine("scan").await?, names).await;
+    let looked = look_with(&session, session.scanning_engine("scan"), names).await?;
     let blind = looked.blindness();
     let nothing = Census { scanned_at: session.world.now(), ..Census::default() };
     let rows: Vec<(&str, &Census, PassOutcome)> = looked
@@ -226,7 +237,7 @@ pub(super) async fn history(global: &GlobalArgs, args: &HistoryArgs, out: &mut O
         .rev()
         .filter(|run| names.contains(&run.dataset))
         .filter(|run| args.date.is_none_or(|date| run.date == date))
-        .take(args.limit)
+        .take(args.limit.get())
         .collect();
     match global.output {
         Output::Json => out.json(&json::history_json(runs))?,

@@ -16,7 +16,7 @@ mod signals;
 mod upload;
 mod watch;
 
-use gapmend::expose::cli::args::{self, ConfigCommand, LedgerCommand, TriggerCommand};
+use gapmend::expose::cli::args::{self, ConfigCommand, LedgerCommand, Output, TriggerCommand};
 use gapmend::expose::cli::{Cli, Command, Out};
 use gapmend::expose::{Exit, telemetry};
 
@@ -28,12 +28,16 @@ type Outcome = Result<Exit, Failure>;
 /// Runs a command to its end, and says what went wrong, once.
 pub(super) fn run(cli: Cli) -> Exit {
     let mut out = Out::standard();
+    let output = cli.global.output;
     let outcome = prepare(&cli).and_then(|runtime| runtime.block_on(dispatch(cli, &mut out)));
     match outcome {
         Ok(exit) => exit,
         Err(failure) => {
             // Nobody is left to tell when stderr is gone too.
             let _ = out.remark(&failure.to_string());
+            if output == Output::Json {
+                let _ = out.json_error(&failure.to_string());
+            }
             failure.exit()
         }
     }

@@ -124,7 +124,7 @@ async fn release(
                 trigger.rule
             )));
         }
-        Released::NotOurs => {
+        Released::NotOurs | Released::SwitchFired { .. } => {
             "is disabled, and not by gapmend: whoever did it should know".to_owned()
         }
     };

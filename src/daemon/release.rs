@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::config::{DatasetSettings, DeadManSettings};
 use crate::domain::RuleState;
 use crate::ledger::{Event, Hold, HoldStep, Ledger};
@@ -31,6 +33,11 @@ pub enum Released {
     NotSeenEnabled,
     /// Somebody else disabled it.
     NotOurs,
+    /// It was ours until the dead man's switch enabled it; somebody else disabled it since.
+    SwitchFired {
+        /// When.
+        at: DateTime<Utc>,
+    },
 }
 
 /// Enables the dataset's rule if it is disabled and that is our doing.
@@ -48,6 +55,11 @@ pub async fn release(
     let hold = hold.filter(Hold::keeps_rule_disabled);
     if world.platform.rule(rule, bus).await?.state != RuleState::Disabled {
         return Ok(Released::NotDisabled);
+    }
+    if let Some(hold) = &hold
+        && let Some(at) = fired_at(world, hold).await?
+    {
+        return Ok(Released::SwitchFired { at });
     }
     let (proof, switch) = match &hold {
         Some(hold) => (
@@ -73,6 +85,13 @@ pub async fn release(
         }
     }
     Ok(Released::Enabled { proof, left })
+}
+
+/// When the hold's switch did what this would do.
+async fn fired_at(world: &World, hold: &Hold) -> Answer<Option<DateTime<Utc>>> {
+    let Some(recorded) = &hold.dead_man else { return Ok(None) };
+    let found = world.platform.dead_man(&recorded.group, &recorded.name).await?;
+    Ok(hold.switch_fired_at(found.as_ref(), world.clock.now()))
 }
 
 /// The switch of our name, when it is about this rule.

@@ -304,6 +304,20 @@ impl Hold {
     pub fn keeps_rule_disabled(&self) -> bool {
         self.step_at(HoldStep::Armed).is_some() && self.step_at(HoldStep::Enabled).is_none()
     }
+
+    /// When its dead man's switch fired: its time has come, and what was looked for is gone, as
+    /// Scheduler deletes what it has carried out. We delete it only once the rule is enabled, so
+    /// a rule that is disabled after this was disabled by somebody else.
+    #[must_use]
+    pub fn switch_fired_at(
+        &self,
+        found: Option<&DeadMan>,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let fires_at = self.dead_man.as_ref()?.fires_at;
+        let was_armed = self.step_at(HoldStep::Armed).is_some();
+        (was_armed && found.is_none() && now >= fires_at).then_some(fires_at)
+    }
 }
 
 impl Run {

@@ -34,6 +34,7 @@ pub use zip_tail::{ZipMemory, judge as judge_zip, judge_bytes};
 use crate::domain::{
     Blindness, Coverage, Dump, DumpFault, Export, Rule, Seen, Snapshot, TableId, Task, WorkflowRun,
 };
+use crate::ledger::Hold;
 use crate::platform::PlatformError;
 
 /// Everything that `plan` knows of the world.
@@ -95,6 +96,16 @@ pub struct Watch {
     pub run: Option<Seen<RunView>>,
     /// What a hold of the rule needs to know.
     pub trigger: TriggerView,
+}
+
+impl Watch {
+    /// When the hold's dead man's switch fired, by this look; `None` when it has not, or could
+    /// not be seen.
+    #[must_use]
+    pub fn switch_fired_at(&self, hold: &Hold, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let found = self.trigger.dead_man.as_ref()?.known()?;
+        hold.switch_fired_at(found.as_ref(), now)
+    }
 }
 
 /// Snapshots, exports and workflow runs that a start must not meet.

@@ -203,7 +203,7 @@ fn judge_entries(mut bytes: &[u8], directory: &Directory, file_size: u64) -> Opt
         let Some(name) = bytes.get(ENTRY_BYTES..ENTRY_BYTES.saturating_add(name_length)) else {
             return Some(broken("an entry's name is cut off"));
         };
-        let is_sql = name.to_ascii_lowercase().ends_with(b".sql");
+        let is_sql = name.ends_with(b".sql"); // as the task's own pattern has it (H29)
         sql_files += usize::from(is_sql);
         if number(bytes, 8, 2) & ENCRYPTED != 0 {
             return Some(broken("it is encrypted: the task has no password"));
@@ -294,8 +294,10 @@ mod tests {
 
     #[test]
     fn a_zip_with_two_or_no_sql_is_refused() {
-        let two = zip(&[("a.sql", 1), ("b.SQL", 1)]);
+        let two = zip(&[("a.sql", 1), ("b.sql", 1)]);
         assert_eq!(judge_bytes(&two.into()), Some(DumpFault::NotOneSql(2)));
+        let shouted = zip(&[("A.SQL", 1)]);
+        assert_eq!(judge_bytes(&shouted.into()), Some(DumpFault::NotOneSql(0)));
         assert_eq!(judge_bytes(&zip(&[("a.txt", 1)]).into()), Some(DumpFault::NotOneSql(0)));
         assert_eq!(judge_bytes(&zip(&[]).into()), Some(DumpFault::NotOneSql(0)));
     }

@@ -395,8 +395,9 @@ impl<'a> Judge<'a> {
     }
 
     fn quarantined(&self, date: NaiveDate) -> Option<Finding> {
-        let person =
-            format!("look into it (`gapmend explain {date}`), then `gapmend retry {date}`");
+        let person = format!(
+            "read its stages and its log's end (`gapmend history --date {date}`), then `gapmend retry {date}`"
+        );
         let failures = self.ledger.counted_failures(date);
         let unsafe_run = failures.iter().rev().find_map(|run| {
             run.end.as_ref().filter(|end| end.repeat == Repeat::Unsafe).map(|end| (run, end))

@@ -42,6 +42,7 @@ pub use expected::{RETIRED_AFTER_DATES, expected_tables};
 pub(crate) use gates::odd_target;
 pub use hold::{HoldPlan, tend};
 pub use live::{Newest, awaited, newest, rescue_until};
+pub(crate) use progress::TASK_APPEARS_WITHIN_MINUTES;
 pub use rest::Rest;
 pub use sweep::Swept;
 pub use upload::{serve as serve_upload, would_hold};

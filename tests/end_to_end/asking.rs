@@ -27,6 +27,8 @@ async fn cancel_stops_the_load_and_the_date_waits_for_the_next_slot() {
     let stage = Stage::set(world().gap(gap).profile(gap, hanging)).await;
     let refused = stage.run(&["cancel"]).await.with_code(1);
     assert!(refused.stderr.contains("no run in progress"), "{}", refused.stderr);
+    let refused = stage.run(&["cancel", "--output", "json"]).await.with_code(1).json();
+    assert!(refused["error"].as_str().unwrap().contains("no run in progress"), "{refused}");
     let healing = stage.command(&["--output", "json", "heal"]).output();
     let cancelling = async {
         until("the load is asked for", || stage.calls_of("RunTask") == 1).await;

@@ -1,9 +1,14 @@
-//! `kill -9` at any moment, and the next process goes on: each date ends with exactly one copy.
+//! `kill -9` at any moment, and the next process goes on: each date ends with exactly one copy, and
+//! the ledger is one log, of which no entry is ever lost, changed or written twice.
 //!
 //! The moments are drawn in calls of the door, not in milliseconds, so that they fall all over
 //! a run on slow machines and on fast ones.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::NaiveDate;
+use gapmend::ledger::store::number_of;
+use gapmend::ledger::{Entry, State};
 use tokio::process::Child;
 
 use crate::serving::Daemon;
@@ -15,9 +20,44 @@ const KILLS: usize = 12;
 /// A process is killed within so many calls from its start: a scan and a bit of a run.
 const CALLS_TO_LIVE_AT_MOST: usize = 150;
 
+/// The entries of the ledger, wherever it is: one log without a gap, every entry whole and written
+/// once, and they add up.
+fn log_of(stage: &Stage) -> BTreeMap<String, Vec<u8>> {
+    let files = std::fs::read_dir(stage.path("ledger/log")).into_iter().flatten().flatten();
+    let files = files.map(|file| {
+        let name = file.file_name().into_string().unwrap();
+        (name, std::fs::read(file.path()).unwrap())
+    });
+    let objects = stage.sim.lock().list_objects("gapmend-ledger", "gapmend/log/", None, 10_000);
+    let objects = objects.unwrap().into_iter().map(|object| {
+        let name = object.key.rsplit('/').next().unwrap().to_owned();
+        (name, object.body.bytes().to_vec())
+    });
+    let entries: BTreeMap<_, _> =
+        files.chain(objects).filter(|(name, _)| number_of(name).is_some()).collect();
+    let mut sum = State::default();
+    let mut nonces = BTreeSet::new();
+    for (name, bytes) in &entries {
+        let entry: Entry =
+            serde_json::from_slice(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(*name, format!("{:020}.json", entry.seq));
+        sum.apply(&entry).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(nonces.insert(entry.nonce), "{name} was written twice");
+    }
+    entries
+}
+
+/// Nothing that was written is gone or another.
+fn assert_grown(before: &BTreeMap<String, Vec<u8>>, after: &BTreeMap<String, Vec<u8>>) {
+    for (name, bytes) in before {
+        assert_eq!(after.get(name), Some(bytes), "{name} was lost or changed");
+    }
+}
+
 /// Kills one process after another; answers early when everything is whole already.
 async fn kill_again_and_again(stage: &Stage, arguments: &[&str], dates: &[NaiveDate], seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
+    let mut log = BTreeMap::new();
     for _ in 0..KILLS {
         let last_call = stage.calls() + rng.usize(1..CALLS_TO_LIVE_AT_MOST);
         let mut child = quiet(stage, arguments);
@@ -31,6 +71,9 @@ async fn kill_again_and_again(stage: &Stage, arguments: &[&str], dates: &[NaiveD
             }
         }
         child.kill().await.unwrap();
+        let grown = log_of(stage);
+        assert_grown(&log, &grown);
+        log = grown;
         if is_whole(stage, dates) {
             return;
         }
@@ -58,6 +101,7 @@ async fn heal_killed_at_any_moment_ends_with_exactly_one_copy() {
         stage.assert_healed_once(&gaps);
         let tasks = stage.sim.lock().tasks().len();
         assert_eq!(tasks, 2, "seed {seed}: every date was loaded once");
+        assert!(log_of(&stage).len() > 10, "seed {seed}: the log is where it is looked for");
     }
 }
 
@@ -85,6 +129,7 @@ async fn a_ledger_in_s3_survives_the_same() {
     stage.run(&["heal", "--take-over"]).await.with_code(0);
     stage.assert_healed_once(&gaps);
     assert_eq!(stage.sim.lock().tasks().len(), 1);
+    assert!(log_of(&stage).len() > 5, "the log is where it is looked for");
 }
 
 #[tokio::test]

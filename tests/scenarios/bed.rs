@@ -120,7 +120,12 @@ impl Bed {
 
     /// One pass, and the sleep until the next one.
     pub async fn pass_and_sleep(&self, engine: &mut Engine) {
-        let pass = engine.pass("liberator").await;
+        self.pass_of("liberator", engine).await;
+    }
+
+    /// A pass of a dataset, and the time until the next.
+    pub async fn pass_of(&self, dataset: &str, engine: &mut Engine) {
+        let pass = engine.pass(dataset).await;
         let wait = (pass.wake_at - self.clock.now()).to_std().unwrap_or_default();
         self.clock.sleep(wait.clamp(Duration::from_millis(20), Duration::from_mins(1))).await;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::Weekday;
 use gapmend::config::DatasetSettings;
-use gapmend::daemon::{Errand, heal, take_up};
+use gapmend::daemon::{Engine, Errand, heal, take_up};
 use gapmend::domain::DateStatus;
 use gapmend::ledger::Asked;
 use gapmend::sim::{FaultKind, FaultWhen, Moment};
@@ -50,10 +50,8 @@ async fn each_has_its_own_calendar_and_its_own_queue() {
     }
 }
 
-/// Nobody would yield for it any more: the live run would drop its database, or it the live one's.
-#[tokio::test]
-async fn a_load_whose_dataset_leaves_the_configuration_is_stopped() {
-    let bed = two_datasets(Bed::new(world().gap(date("2026-06-16")), ""));
+/// A load of `parking` was asked for, and then `parking` left the configuration.
+async fn orphaned(bed: &Bed) -> Engine {
     let mut engine = bed.engine(Errand::default()).await;
     take_up(&mut engine, &CancellationToken::new()).await.unwrap();
     while bed.sim.lock().tasks().is_empty() {
@@ -62,24 +60,46 @@ async fn a_load_whose_dataset_leaves_the_configuration_is_stopped() {
     let mut left = (*bed.settings).clone();
     left.datasets.remove("parking");
     engine.reconfigure(left);
-    bed.sim.lock().faults.add(
-        "ecs:StopTask",
-        FaultWhen::Call(1),
-        FaultKind::Server,
-        Moment::Before,
-    );
-    let (load, run) = {
-        let run = engine.ledger().state().active_run().unwrap();
-        (run.load.as_ref().unwrap().task_arn.clone().unwrap(), run.id.clone())
-    };
+    engine
+}
+
+/// Whether the run of `parking` is in progress.
+fn is_open(engine: &Engine) -> bool {
+    engine.ledger().state().active_run().is_some_and(|run| run.dataset == "parking")
+}
+
+/// The first task, which is that of `parking`.
+fn assert_stopped_by_us(bed: &Bed) {
+    let world = bed.sim.lock();
+    assert_eq!(world.tasks()[0].stop_code, Some("UserInitiated"), "{:?}", world.tasks());
+}
+
+/// Nobody would yield for it any more: the live run would drop its database, or it the live one's.
+#[tokio::test]
+async fn a_load_whose_dataset_leaves_the_configuration_is_stopped() {
+    let bed = two_datasets(Bed::new(world().gap(date("2026-06-16")), ""));
+    let mut engine = orphaned(&bed).await;
+    let (call, refusal) = (FaultWhen::Call(1), FaultKind::Server);
+    bed.sim.lock().faults.add("ecs:StopTask", call, refusal, Moment::Before);
     for refused in [true, false] {
         engine.pass("fines").await;
-        let active = engine.ledger().state().active_run().map(|run| run.id.clone());
-        assert_eq!(active == Some(run.clone()), refused, "it is not given up while it loads");
+        assert_eq!(is_open(&engine), refused, "it is not given up while it loads");
     }
-    let world = bed.sim.lock();
-    let stopped = world.tasks().into_iter().find(|task| task.arn == load).unwrap();
-    assert_eq!(stopped.stop_code, Some("UserInitiated"));
+    assert_stopped_by_us(&bed);
+}
+
+#[tokio::test]
+async fn so_is_one_whose_answer_was_lost() {
+    let bed = two_datasets(Bed::new(world().gap(date("2026-06-16")), ""));
+    let (call, lost) = (FaultWhen::Call(1), FaultKind::Dropped);
+    bed.sim.lock().faults.add("ecs:RunTask", call, lost, Moment::After);
+    let mut engine = orphaned(&bed).await;
+    let load = engine.ledger().state().active_run().unwrap().load.clone().unwrap();
+    assert!(load.task_arn.is_none(), "{load:?}");
+    while is_open(&engine) {
+        bed.pass_of("fines", &mut engine).await;
+    }
+    assert_stopped_by_us(&bed);
 }
 
 #[tokio::test]

@@ -365,6 +365,46 @@ async fn a_person_releases_a_hold_that_only_the_switch_proves() {
     assert_released(&bed).await;
 }
 
+/// Nobody came back for the hold, the switch enabled the rule, and then an operator disabled it.
+async fn disabled_after_the_switch_fired() -> Bed {
+    let bed = bed(gap());
+    drop(felt_holding(&bed).await);
+    bed.sim.advance_to(noon() + TimeDelta::hours(8));
+    let last = bed.sim.lock().rule_history().last().unwrap().who.clone();
+    assert_eq!(last, "schedule gapmend-liberator");
+    bed.sim.lock().operator_disables_trigger();
+    bed
+}
+
+#[tokio::test]
+async fn what_an_operator_disabled_after_the_switch_fired_is_left_alone() {
+    let bed = disabled_after_the_switch_fired().await;
+    let mut engine = bed.acting_engine().await;
+    for _ in 0..40 {
+        bed.pass_and_sleep(&mut engine).await;
+        let report = engine.reports().borrow().clone();
+        assert_eq!(report.datasets["liberator"].trigger, TriggerState::DisabledByOther);
+    }
+    assert!(rule_is(&bed, RuleSetting::Disabled), "{:?}", bed.sim.lock().rule_history());
+    assert!(engine.ledger().state().holds.is_empty(), "{:#?}", engine.ledger().state().holds);
+    let closed = events(&bed);
+    let closed = closed.iter().find(|event| matches!(event, Event::HoldClosed { .. }));
+    assert!(format!("{closed:?}").contains("disabled again, and not by gapmend"), "{closed:?}");
+    bed.sim.lock().terraform_enables_trigger();
+    assert!(bed.heal().await.is_whole());
+    assert_released(&bed).await;
+}
+
+#[tokio::test]
+async fn a_person_is_told_that_the_switch_has_fired() {
+    let bed = disabled_after_the_switch_fired().await;
+    let dataset = Arc::clone(&bed.settings.datasets["liberator"]);
+    let mut ledger = bed.ledger().await;
+    let released = release(&bed.world(), Some(&mut ledger), &dataset).await.unwrap();
+    assert!(matches!(released, Released::SwitchFired { .. }), "{released:?}");
+    assert!(rule_is(&bed, RuleSetting::Disabled));
+}
+
 /// A world whose dump has the old spelling, and settings that stage it.
 pub fn staging() -> Bed {
     Bed::with_dataset(gap().old_name(date("2026-06-15")), UPLOAD_ONLY, |dataset| {

@@ -1,10 +1,13 @@
 //! A run whose dataset has left the configuration.
 
+use chrono::Duration;
+
 use super::Engine;
 use crate::act::Acted;
-use crate::domain::{RunOutcome, Stage};
+use crate::domain::{RunOutcome, Stage, Task, TaskFamily};
+use crate::ledger::state::LoadRecord;
 use crate::ledger::{Event, LedgerError, Repeat, Run, StopWhy};
-use crate::plan::Step;
+use crate::plan::{Step, TASK_APPEARS_WITHIN_MINUTES};
 
 /// Why it ends.
 const GONE: &str = "its dataset is no longer in the configuration";
@@ -38,15 +41,20 @@ impl Engine {
     /// Stops the load of a run that nobody watches any more. Answers whether it may be given up:
     /// there is nothing to stop, it was stopped, or a repetition would only be refused again.
     async fn stops_orphan(&mut self, run: &Run) -> Result<bool, LedgerError> {
-        let load = run.load.as_ref().filter(|_| run.stage <= Stage::Load);
-        let Some((task, task_arn)) =
-            load.and_then(|load| Some((&load.task, load.task_arn.clone()?)))
-        else {
+        let Some(load) = run.load.as_ref().filter(|_| run.stage <= Stage::Load) else {
             return Ok(true);
+        };
+        let task_arn = match &load.task_arn {
+            Some(task_arn) => task_arn.clone(),
+            None => match self.task_of_lost_answer(load).await {
+                Unanswered::Accepted { task_arn } => task_arn,
+                Unanswered::MayShowItself => return Ok(false),
+                Unanswered::NeverBegan => return Ok(true),
+            },
         };
         let step = Step::StopTask {
             run: run.id.clone(),
-            cluster: task.cluster.clone(),
+            cluster: load.task.cluster.clone(),
             task_arn,
             why: StopWhy::Cancelled,
             detail: GONE.to_owned(),
@@ -57,4 +65,40 @@ impl Engine {
             Acted::Unanswered(error) => !error.class.is_transient(),
         })
     }
+
+    /// The intent is recorded, the answer is not: the task may be there all the same.
+    async fn task_of_lost_answer(&self, load: &LoadRecord) -> Unanswered {
+        let asked = &load.task;
+        let family = TaskFamily {
+            cluster: asked.cluster.clone(),
+            family: asked.task_definition.clone(),
+            container: asked.container.clone(),
+            date_variable: asked.environment.keys().next().cloned().unwrap_or_default(),
+        };
+        let found = self.world.platform.tasks_started_by(&family, &asked.started_by).await;
+        let shown = Duration::minutes(TASK_APPEARS_WITHIN_MINUTES);
+        let waited = self.world.now() - load.intended_at >= shown;
+        match found {
+            Ok(tasks) => match tasks.into_iter().find(Task::is_alive) {
+                Some(task) => Unanswered::Accepted { task_arn: task.arn },
+                None if waited => Unanswered::NeverBegan,
+                None => Unanswered::MayShowItself,
+            },
+            Err(error) if waited && !error.class.is_transient() => Unanswered::NeverBegan,
+            Err(_) => Unanswered::MayShowItself,
+        }
+    }
+}
+
+/// What came of a request whose answer was lost.
+enum Unanswered {
+    /// It was accepted, and its task is alive.
+    Accepted {
+        /// The task.
+        task_arn: String,
+    },
+    /// An accepted task may be unknown to ECS for a while, or ECS could not be asked.
+    MayShowItself,
+    /// It would have shown itself by now, or is over.
+    NeverBegan,
 }

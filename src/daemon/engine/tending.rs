@@ -277,7 +277,9 @@ impl Engine {
         let hold = self.ledger.state().hold_of(&dataset.name);
         let enabled_at = hold.and_then(|hold| hold.step_at(HoldStep::Enabled));
         let is_older = |at| watch.is_some_and(|watch| watch.at <= at);
+        let fired = watch.zip(hold).and_then(|(watch, hold)| watch.switch_fired_at(hold, watch.at));
         match (&rule.state, hold.is_some_and(Hold::keeps_rule_disabled)) {
+            (RuleState::Disabled, _) if fired.is_some() => TriggerState::DisabledByOther,
             // It was read before we enabled it: that it was off says nothing of others.
             (RuleState::Disabled, false) if enabled_at.is_some_and(is_older) => {
                 TriggerState::Enabled

@@ -3,6 +3,7 @@
 //! Nothing is done here; `main` composes what a command needs and calls it.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -291,8 +292,8 @@ pub struct HistoryArgs {
     #[arg(long, value_name = "DATE", value_parser = day)]
     pub date: Option<NaiveDate>,
     /// At most so many attempts, the newest first
-    #[arg(long, value_name = "N", default_value_t = 30)]
-    pub limit: usize,
+    #[arg(long, value_name = "N", default_value = "30")]
+    pub limit: NonZeroUsize,
 }
 
 /// `gapmend explain`.

@@ -2,11 +2,11 @@
 //!
 //! A reader that went away (`gapmend history | head`) is no error.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use comfy_table::Table;
-use serde_json::Value;
+use serde::Serialize;
 
 use super::style::Paper;
 
@@ -15,6 +15,7 @@ pub struct Out {
     paper: Paper,
     results: Box<dyn Write + Send>,
     remarks: Box<dyn Write + Send>,
+    told: bool,
 }
 
 impl std::fmt::Debug for Out {
@@ -32,6 +33,7 @@ impl Out {
             paper: Paper::new(Table::new().width(), colour),
             results: Box::new(AutoStream::auto(io::stdout())),
             remarks: Box::new(AutoStream::auto(io::stderr())),
+            told: false,
         }
     }
 
@@ -46,6 +48,7 @@ impl Out {
     /// # Errors
     /// Writing failed, other than because nobody reads any more.
     pub fn text(&mut self, text: &str) -> io::Result<()> {
+        self.told = true;
         let end = if text.ends_with('\n') { "" } else { "\n" };
         unless_closed(write!(self.results, "{text}{end}").and_then(|()| self.results.flush()))
     }
@@ -69,8 +72,17 @@ impl Out {
     ///
     /// # Errors
     /// Writing failed, other than because nobody reads any more.
-    pub fn json(&mut self, value: &Value) -> io::Result<()> {
-        self.text(&format!("{value:#}"))
+    pub fn json(&mut self, document: &impl Serialize) -> io::Result<()> {
+        self.told = true;
+        unless_closed(write_json(&mut self.results, document))
+    }
+
+    /// Prints why there is no document, as one, to a program that would parse nothing.
+    ///
+    /// # Errors
+    /// Writing failed, other than because nobody reads any more.
+    pub fn json_error(&mut self, message: &str) -> io::Result<()> {
+        if self.told { Ok(()) } else { self.json(&serde_json::json!({ "error": message })) }
     }
 
     /// Prints bytes as they are: completions, the manual.
@@ -88,6 +100,14 @@ impl Out {
     pub fn remark(&mut self, text: &str) -> io::Result<()> {
         unless_closed(writeln!(self.remarks, "{text}"))
     }
+}
+
+/// Writes a document as it is made: of ten years of dates it is ten megabytes.
+fn write_json(results: &mut dyn Write, document: &impl Serialize) -> io::Result<()> {
+    let mut buffer = BufWriter::new(results);
+    serde_json::to_writer_pretty(&mut buffer, document)?;
+    buffer.write_all(b"\n")?;
+    buffer.flush()
 }
 
 fn unless_closed(written: io::Result<()>) -> io::Result<()> {

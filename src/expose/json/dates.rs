@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::runs::RunJson;
@@ -31,12 +31,21 @@ struct DatasetJson<'a> {
     oldest_gap: Option<NaiveDate>,
     dates_behind: u32,
     tables_expected: u32,
-    tables_ignored: Vec<String>,
+    tables_ignored: Names<'a>,
     keys_ignored: u64,
     counts: BTreeMap<&'static str, u32>,
-    dates: Vec<DateJson<'a>>,
+    dates: DatesJson<'a>,
     gaps: Vec<GapJson>,
 }
+
+/// Ten years of dates, each made when it is written: together they would be the largest thing of
+/// a whole scan.
+struct DatesJson<'a>(&'a [DateVerdict]);
+
+/// Tables by name, likewise.
+struct Names<'a>(&'a [TableId]);
+
+struct Name<'a>(&'a TableId);
 
 #[derive(Serialize)]
 pub(super) struct GapJson {
@@ -58,8 +67,8 @@ struct DateJson<'a> {
     dumps: Vec<DumpJson<'a>>,
     tables_present: u32,
     tables_expected: u32,
-    tables_missing: Vec<String>,
-    tables_having: Vec<String>,
+    tables_missing: Names<'a>,
+    tables_having: Names<'a>,
 }
 
 #[derive(Serialize)]
@@ -120,12 +129,12 @@ struct ExplainJson<'a> {
 
 /// `scan`: every date of every dataset, the gaps by range, and how the look ended.
 #[must_use]
-pub fn scan_json(datasets: &[(&str, &Census, PassOutcome)]) -> Value {
+pub fn scan_json(datasets: &[(&str, &Census, PassOutcome)]) -> impl Serialize {
     let datasets = datasets
         .iter()
         .map(|(name, census, outcome)| DatasetJson::of(name, census, *outcome))
         .collect();
-    value(Datasets { datasets })
+    Datasets { datasets }
 }
 
 /// One dataset of [`scan_json`]: `/api/v1/datasets/{name}/dates`.
@@ -199,8 +208,22 @@ pub(super) fn counts(census: &Census) -> BTreeMap<&'static str, u32> {
     census.counts().into_iter().map(|(status, number)| (status.label(), number)).collect()
 }
 
-fn names(tables: &[TableId]) -> Vec<String> {
-    tables.iter().map(ToString::to_string).collect()
+impl Serialize for DatesJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(DateJson::of))
+    }
+}
+
+impl Serialize for Names<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Name))
+    }
+}
+
+impl Serialize for Name<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
 }
 
 impl<'a> DatasetJson<'a> {
@@ -215,10 +238,10 @@ impl<'a> DatasetJson<'a> {
             oldest_gap: census.oldest_gap,
             dates_behind: census.dates_behind,
             tables_expected: census.tables_expected,
-            tables_ignored: names(&census.ignored_tables),
+            tables_ignored: Names(&census.ignored_tables),
             keys_ignored: census.noise,
             counts: counts(census),
-            dates: census.dates.iter().map(DateJson::of).collect(),
+            dates: DatesJson(&census.dates),
             gaps: gaps(census),
         }
     }
@@ -237,8 +260,8 @@ impl<'a> DateJson<'a> {
             dumps: verdict.dumps.iter().map(DumpJson::of).collect(),
             tables_present: verdict.tables_present,
             tables_expected: verdict.tables_expected,
-            tables_missing: names(&verdict.tables_missing),
-            tables_having: names(&verdict.tables_having),
+            tables_missing: Names(&verdict.tables_missing),
+            tables_having: Names(&verdict.tables_having),
         }
     }
 }

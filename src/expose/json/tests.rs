@@ -25,7 +25,7 @@ fn has(value: &Value, names: &str) {
 #[test]
 fn a_scan_has_the_members_of_the_contract() {
     let census = sample::census();
-    let scan = scan_json(&[(sample::NAME, &census, PassOutcome::Waiting)]);
+    let scan = value(scan_json(&[(sample::NAME, &census, PassOutcome::Waiting)]));
     assert_eq!(keys(&scan), BTreeSet::from(["datasets"]));
     let dataset = &scan["datasets"][0];
     has(dataset, "dataset scanned_at outcome whole_through tables_expected counts dates gaps");
@@ -206,7 +206,7 @@ fn documents() -> Vec<(&'static str, Value)> {
     };
     let explained = explain_json(sample::NAME, sample::date("2026-02-18"), &sample::report());
     vec![
-        ("scan", scan_json(&[(sample::NAME, &last_days(), PassOutcome::Waiting)])),
+        ("scan", value(scan_json(&[(sample::NAME, &last_days(), PassOutcome::Waiting)]))),
         ("plan", plan_json(&[(sample::NAME, &plan)])),
         ("explain", explained.unwrap()),
         ("history", history_json([&failed, &sample::active_run()])),

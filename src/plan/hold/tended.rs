@@ -17,6 +17,8 @@ const WORK_BEGINS_WITHIN_MINUTES: i64 = 10;
 /// The stop of our task at the end of `max_hold` is asked for first; the release waits for no
 /// more than this.
 const STOP_FIRST_SECONDS: i64 = 120;
+/// What the dead man's switch did is read back so much later, surely.
+const FIRING_FELT_WITHIN_MINUTES: i64 = 2;
 /// The settle of a dataset that is no longer in the configuration: the default.
 const SETTLE_UNKNOWN_MINUTES: i64 = 15;
 
@@ -34,6 +36,8 @@ impl Tended<'_> {
     pub(super) fn next(&self) -> Option<Step> {
         if self.is_done(HoldStep::Enabled) {
             self.after_release()
+        } else if let Some(fired_at) = self.watch.switch_fired_at(self.hold, self.now) {
+            self.after_firing(fired_at)
         } else if self.is_done(HoldStep::Disabled) {
             self.held()
         } else if self.is_done(HoldStep::Armed) {
@@ -111,6 +115,18 @@ impl Tended<'_> {
     fn is_enabled_by_others(&self) -> bool {
         self.rule_state() == Some(&RuleState::Enabled)
             && matches!(self.hold.why, HoldWhy::Run { .. })
+    }
+
+    /// Nobody was here to release the rule, and the switch did it. Whoever has it disabled now is
+    /// not us.
+    fn after_firing(&self, fired_at: DateTime<Utc>) -> Option<Step> {
+        let felt = self.now - fired_at >= Duration::minutes(FIRING_FELT_WITHIN_MINUTES);
+        match self.rule_state()? {
+            RuleState::Disabled if !felt => None,
+            RuleState::Disabled | RuleState::Enabled | RuleState::Other(_) => {
+                Some(self.moved(HoldStep::Enabled, "the dead man's switch has fired"))
+            }
+        }
     }
 
     /// Why nothing needs the hold any more.
@@ -198,7 +214,11 @@ impl Tended<'_> {
         let fired = self.is_done(HoldStep::Armed)
             && self.hold.dead_man.as_ref().is_some_and(|switch| enabled_at >= switch.fires_at);
         let ours = self.hold.step_at(HoldStep::WorkDone).is_some() || enabled_at >= self.hold.until;
+        let again = self.rule_state() == Some(&RuleState::Disabled);
         let who = match (self.is_done(HoldStep::Disabled), fired, ours) {
+            (_, true, _) if again => {
+                "the dead man's switch had fired; the rule is disabled again, and not by gapmend"
+            }
             (_, true, _) => "the rule is enabled; the dead man's switch had fired by then",
             (false, false, _) => "the rule was never seen disabled",
             (true, false, true) => "the rule was enabled by gapmend",

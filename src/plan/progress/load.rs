@@ -10,7 +10,7 @@ use crate::plan::rest::Rest;
 use crate::plan::{Step, gates};
 
 /// A task that ECS accepted may be unknown to `DescribeTasks` for a while.
-const TASK_APPEARS_WITHIN_MINUTES: i64 = 5;
+pub(crate) const TASK_APPEARS_WITHIN_MINUTES: i64 = 5;
 /// An intent whose answer was lost is repeated only while its token surely counts.
 const INTENT_COUNTS_MINUTES: i64 = 60;
 /// A stop that did not take is asked for again: a live load needs minutes before it drops the

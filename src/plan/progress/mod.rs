@@ -10,6 +10,8 @@ mod load;
 mod publish;
 mod verify;
 
+pub(crate) use load::TASK_APPEARS_WITHIN_MINUTES;
+
 use chrono::{DateTime, Duration, Utc};
 
 use super::rest::Rest;

@@ -43,6 +43,7 @@ pub(super) fn an_operators_is_left_alone(evidence: &Evidence<'_>) -> Option<Stri
     let mut ours: Option<DateTime<Utc>> = None; // our first disabling of this hold
     let mut enabled_by_others: Option<DateTime<Utc>> = None;
     let mut off_by_operator: Option<DateTime<Utc>> = None;
+    let mut switch_fired = false; // since our last change
     for change in evidence.world.rule_history() {
         let at = change.at;
         match (change.state, change.who.as_str()) {
@@ -59,17 +60,21 @@ pub(super) fn an_operators_is_left_alone(evidence: &Evidence<'_>) -> Option<Stri
                     return Some(format!("at {at} we disabled again what others had enabled"));
                 }
                 ours.get_or_insert(at);
+                switch_fired = false;
             }
-            (RuleSetting::Disabled, _) => off_by_operator = ours.is_none().then_some(at),
+            (RuleSetting::Disabled, _) => {
+                off_by_operator = (ours.is_none() || switch_fired).then_some(at);
+            }
             (_, "caller") => {
                 if let Some(off) = off_by_operator {
                     return Some(format!(
                         "at {at} we enabled what an operator had put off at {off}"
                     ));
                 }
-                (ours, enabled_by_others) = (None, None);
+                (ours, enabled_by_others, switch_fired) = (None, None, false);
             }
-            (_, _) => {
+            (_, who) => {
+                switch_fired |= who.starts_with("schedule ");
                 if ours.is_some() {
                     enabled_by_others = Some(at);
                 }
