@@ -35,9 +35,9 @@ crash:
 reverts *rules:
     tests/survives/reverts/run.sh {{rules}}
 
-# Mutants of domain/ and plan/, e.g. `just mutants --file src/plan/gates.rs` (needs cargo-mutants)
+# Mutants of domain/ and plan/, e.g. `just mutants --only src/plan/gates.rs` (needs cargo-mutants)
 mutants *arguments:
-    tests/survives/mutants.sh {{arguments}}
+    tests/survives/mutants/run.py {{arguments}}
 
 # What reads others' bytes (dumps, configurations, the ledger, AWS's answers), damaged so many times
 fuzz cases="20000":

@@ -181,8 +181,12 @@ impl Counted {
         }
     }
 
-    /// Knows the datasets of the report, and forgets the series of all others.
+    /// Knows the datasets of the report, and forgets the series of all others. The report from
+    /// before the first pass names none, and what was counted until then stays.
     pub(super) fn keep_only(&self, datasets: &BTreeMap<String, DatasetReport>) {
+        if datasets.is_empty() {
+            return;
+        }
         for dataset in datasets.keys() {
             self.know(dataset);
         }

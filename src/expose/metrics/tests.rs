@@ -203,6 +203,17 @@ fn a_dataset_that_vanishes_takes_its_series_along() {
 }
 
 #[test]
+fn what_was_counted_before_the_first_report_outlives_a_scrape() {
+    let metrics = Metrics::new([sample::NAME], &OPERATIONS).unwrap();
+    let dataset = sample::NAME.to_owned();
+    metrics.record(&Happening::Scanned { dataset, clear: true, seconds: 1.0 });
+    metrics.render(&sample::first_report()).unwrap();
+    let text = metrics.render(&sample::report()).unwrap();
+    let scans = value(&text, "gapmend_scans_total{dataset=\"liberator\",outcome=\"clear\"}");
+    assert!((scans - 1.0).abs() < 0.1, "{scans}");
+}
+
+#[test]
 fn metrics_are_a_recorder() {
     let recorders: [&dyn Recorder; 2] = [&Metrics::new([], &OPERATIONS).unwrap(), &NoRecorder];
     for recorder in recorders {

@@ -199,6 +199,11 @@ impl Senses for Eyes {
         if lags { TimeDelta::seconds(random.i64(0..=seconds)) } else { TimeDelta::zero() }
     }
 
+    /// Calls of the ledger's store are work as well, and time stands still meanwhile.
+    fn leaves(&self, _call: &'static str) {
+        self.host.year.clock.now();
+    }
+
     fn asks(&self, effect: &Effect) {
         self.host.year.book.lock().unwrap().asks();
         let Some((kind, part)) = &effect.intent else { return };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use gapmend::ledger::{Event, Request};
-use gapmend::sim::{DumpKind, zip};
+use gapmend::sim::{DumpKind, TaskRecord, zip};
 
 use super::data::only_its_content_is_wrong;
 use super::{Evidence, USUAL_DUMP_BYTES, day_of, is_alive_at, is_ours};
@@ -101,11 +101,14 @@ pub(super) fn only_of_old_dates(evidence: &Evidence<'_>) -> Option<String> {
     })
 }
 
-/// Loads of a date that ended by themselves, between two forgivings of people.
+/// Loads of a date whose run nobody cancelled, between two forgivings of people.
 pub(super) fn attempts_are_bounded(evidence: &Evidence<'_>) -> Option<String> {
     let most = evidence.climate.policy.max_attempts as usize;
     let mut counts: BTreeMap<(NaiveDate, usize), usize> = BTreeMap::new();
-    for task in evidence.our_loads().filter(|task| task.stop_code != Some("UserInitiated")) {
+    let ended_by_itself = |task: &&TaskRecord| {
+        task.stop_code != Some("UserInitiated") && !was_cancelled(evidence, task)
+    };
+    for task in evidence.our_loads().filter(ended_by_itself) {
         let date = day_of(task);
         let forgiven = forgivings(evidence, date);
         let since = forgiven.iter().filter(|at| **at <= task.created_at).count();
@@ -113,6 +116,18 @@ pub(super) fn attempts_are_bounded(evidence: &Evidence<'_>) -> Option<String> {
     }
     let ((date, _), count) = counts.into_iter().find(|(_, count)| *count > most)?;
     Some(format!("{date} was loaded {count} times, {most} attempts are allowed"))
+}
+
+/// Whether somebody asked for its run's end, also after the load, before the next one of ours.
+fn was_cancelled(evidence: &Evidence<'_>, task: &TaskRecord) -> bool {
+    let next = evidence.our_loads().map(|other| other.created_at);
+    let next = next.filter(|at| *at > task.created_at).min();
+    let cancels =
+        |event: &Event| matches!(event, Event::Requested { request: Request::Cancel, .. });
+    evidence.book.entries.iter().any(|entry| {
+        let meanwhile = entry.at > task.created_at && next.is_none_or(|next| entry.at < next);
+        meanwhile && entry.events.iter().any(cancels)
+    })
 }
 
 fn forgivings(evidence: &Evidence<'_>, date: NaiveDate) -> Vec<DateTime<Utc>> {
