@@ -9,7 +9,7 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 mkdir -p "$1"
 cd "$1"
 rm -rf src tests config
-(cd "$root" && git ls-files -z src tests/scenarios tests/survives config Cargo.toml Cargo.lock clippy.toml |
+(cd "$root" && git ls-files -z src tests/scenarios tests/survives config Cargo.toml Cargo.lock clippy.toml ARCHITECTURE.md |
     tar --null -T - -c) | tar x
 rm -rf src/aws src/commands src/expose src/sim/wire src/main.rs
 
