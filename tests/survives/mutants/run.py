@@ -182,7 +182,7 @@ def main():
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     copy = target / "heart-mutants"
     mutants = listed(arguments.only)
-    binaries, inside = build(copy, mutants, target / "heart-built")
+    binaries, inside = build(copy, mutants, target / "heart-mutants-built")
     tried = [mutant for mutant in mutants if mutant["number"] in inside]
     print(f"{len(mutants)} mutants, {len(tried)} of them compile", flush=True)
     if noticed(binaries, copy, 0):

@@ -14,7 +14,7 @@ target="${CARGO_TARGET_DIR:-$root/target}"
 copy="$target/heart-reverts"
 "$here/../copy.sh" "$copy"
 cd "$copy"
-export CARGO_TARGET_DIR="$target/heart-built" CARGO_INCREMENTAL=0
+export CARGO_TARGET_DIR="$target/heart-reverts-built" CARGO_INCREMENTAL=0
 patch --quiet -p1 < "$here/switches.patch"
 
 # The longest that a stage of the tests may take, in seconds: a rule that is off may make a test
