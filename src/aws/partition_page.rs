@@ -226,7 +226,9 @@ mod tests {
 
     fn skimmed(chunks: &[&[u8]]) -> (Option<Vec<Partition>>, String) {
         let mut skim = Skim::default();
-        chunks.iter().for_each(|chunk| skim.read(chunk));
+        for chunk in chunks {
+            skim.read(chunk);
+        }
         let (list, rest) = skim.end();
         (list, String::from_utf8(rest).unwrap())
     }
