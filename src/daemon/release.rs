@@ -57,7 +57,7 @@ pub async fn release(
         return Ok(Released::NotDisabled);
     }
     if let Some(hold) = &hold
-        && let Some(at) = fired_at(world, hold).await?
+        && let Some(at) = fired_at(world, hold).await
     {
         return Ok(Released::SwitchFired { at });
     }
@@ -87,11 +87,12 @@ pub async fn release(
     Ok(Released::Enabled { proof, left })
 }
 
-/// When the hold's switch did what this would do.
-async fn fired_at(world: &World, hold: &Hold) -> Answer<Option<DateTime<Utc>>> {
-    let Some(recorded) = &hold.dead_man else { return Ok(None) };
-    let found = world.platform.dead_man(&recorded.group, &recorded.name).await?;
-    Ok(hold.switch_fired_at(found.as_ref(), world.clock.now()))
+/// When the hold's switch did what this would do. One whose time has not come is not asked for,
+/// and one that cannot be seen does not keep the rule disabled.
+async fn fired_at(world: &World, hold: &Hold) -> Option<DateTime<Utc>> {
+    let recorded = hold.dead_man.as_ref().filter(|switch| world.now() >= switch.fires_at)?;
+    let found = world.platform.dead_man(&recorded.group, &recorded.name).await.ok()?;
+    hold.switch_fired_at(found.as_ref(), world.now())
 }
 
 /// The switch of our name, when it is about this rule.

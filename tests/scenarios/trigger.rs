@@ -407,6 +407,19 @@ async fn a_person_is_told_that_the_switch_has_fired() {
     assert!(rule_is(&bed, RuleSetting::Disabled));
 }
 
+#[tokio::test]
+async fn a_switch_that_cannot_be_seen_does_not_keep_a_person_from_releasing() {
+    let bed = bed(gap());
+    drop(felt_holding(&bed).await);
+    let (always, denied) = (FaultWhen::Always, FaultKind::Denied);
+    bed.sim.lock().faults.add("scheduler:GetSchedule", always, denied, Moment::Before);
+    let dataset = Arc::clone(&bed.settings.datasets["liberator"]);
+    let mut ledger = bed.ledger().await;
+    let released = release(&bed.world(), Some(&mut ledger), &dataset).await.unwrap();
+    assert!(matches!(released, Released::Enabled { .. }), "{released:?}");
+    assert!(rule_is(&bed, RuleSetting::Enabled));
+}
+
 /// A world whose dump has the old spelling, and settings that stage it.
 pub fn staging() -> Bed {
     Bed::with_dataset(gap().old_name(date("2026-06-15")), UPLOAD_ONLY, |dataset| {
