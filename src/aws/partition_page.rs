@@ -90,9 +90,8 @@ impl Body for Skimmed {
                     self.skim = Some(skim);
                 }
                 (None, Some(skim)) => {
-                    let (list, rest) = skim.end();
-                    self.page.put(list);
-                    return Poll::Ready(Some(Ok(Frame::data(rest.into()))));
+                    self.page.put(skim.list);
+                    return Poll::Ready(Some(Ok(Frame::data(skim.rest.into()))));
                 }
                 (Some(Err(_trailers)), skim) => self.skim = skim,
                 (_, None) => return Poll::Ready(None),
@@ -101,7 +100,8 @@ impl Body for Skimmed {
     }
 }
 
-/// Reads a page chunk by chunk.
+/// Reads a page chunk by chunk. A list that never ends leaves `rest` open, and the SDK's reader
+/// refuses the page.
 #[derive(Default)]
 struct Skim {
     /// What is not of the list.
@@ -188,12 +188,6 @@ impl Skim {
         self.unread.drain(..read);
         &[]
     }
-
-    /// The list, if there was one, and what is left of the page. A list that never ended is left
-    /// open, so that the SDK's reader refuses the page.
-    fn end(self) -> (Option<Vec<Partition>>, Vec<u8>) {
-        (self.list, self.rest)
-    }
 }
 
 #[derive(Deserialize)]
@@ -229,8 +223,7 @@ mod tests {
         for chunk in chunks {
             skim.read(chunk);
         }
-        let (list, rest) = skim.end();
-        (list, String::from_utf8(rest).unwrap())
+        (skim.list, String::from_utf8(skim.rest).unwrap())
     }
 
     #[test]
