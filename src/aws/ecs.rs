@@ -290,7 +290,7 @@ fn task(found: SdkTask, family: &TaskFamily) -> Answer<Task> {
         found.containers().iter().find(|container| container.name() == Some(&family.container));
     Ok(Task {
         arn: arn.to_owned(),
-        state: task_state(status),
+        state: task_state(status, found.desired_status()),
         date_override: date_override(&found, &family.date_variable),
         created_at: instant(found.created_at()),
         stopped_at: instant(found.stopped_at()),
@@ -300,12 +300,14 @@ fn task(found: SdkTask, family: &TaskFamily) -> Answer<Task> {
     })
 }
 
-/// A word that we do not know counts as running: it may touch the database.
-fn task_state(last_status: &str) -> TaskState {
+/// A word that we do not know counts as running: it may touch the database. A task that is told
+/// to stop keeps its last status for a while.
+fn task_state(last_status: &str, desired_status: Option<&str>) -> TaskState {
     match last_status {
-        "PROVISIONING" | "PENDING" | "ACTIVATING" => TaskState::Starting,
-        "DEACTIVATING" | "STOPPING" | "DEPROVISIONING" => TaskState::Stopping,
         "STOPPED" | "DELETED" => TaskState::Stopped,
+        "DEACTIVATING" | "STOPPING" | "DEPROVISIONING" => TaskState::Stopping,
+        _ if desired_status == Some(DesiredStatus::Stopped.as_str()) => TaskState::Stopping,
+        "PROVISIONING" | "PENDING" | "ACTIVATING" => TaskState::Starting,
         _ => TaskState::Running,
     }
 }

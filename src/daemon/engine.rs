@@ -488,7 +488,6 @@ impl Engine {
         }
         let acted = acted?;
         let now = self.world.now();
-        let poll = Duration::from_std(dataset.load.poll).unwrap_or_default();
         Ok(match acted {
             Acted::Done(outcome, detail) => Pass { outcome, detail, rest: None, wake_at: now },
             Acted::DecideAgain => Pass {
@@ -501,7 +500,7 @@ impl Engine {
                 outcome: PassOutcome::Error,
                 detail: error.to_string(),
                 rest: None,
-                wake_at: now + poll,
+                wake_at: plan::after_no_answer(self.ledger.state(), dataset, now),
             },
         })
     }

@@ -46,6 +46,7 @@ pub(crate) use progress::TASK_APPEARS_WITHIN_MINUTES;
 pub use rest::Rest;
 pub use sweep::Swept;
 pub use upload::{serve as serve_upload, would_hold};
+pub use wake::after_no_answer;
 
 use crate::config::DatasetSettings;
 use crate::domain::{Dump, FailureReason, RunOutcome, Stage};

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 
+use super::progress::STOP_AGAIN_AFTER_SECONDS;
 use super::{Night, Rest, Step};
 use crate::config::DatasetSettings;
 use crate::domain::Stage;
@@ -47,7 +48,33 @@ pub(super) fn at(
     let tended =
         ledger.hold_of(&dataset.name).is_some() || ledger.undriven(&dataset.name).next().is_some();
     let wait = if tended { wait.min(now + poll) } else { wait };
+    let wait = match stop_is_due(run) {
+        Some(at) if at > now => wait.min(at),
+        Some(_) if matches!(rest, Rest::Blind(_)) => {
+            now + Duration::seconds(STOP_AGAIN_AFTER_SECONDS)
+        }
+        Some(_) | None => wait, // it took, or nothing is to be stopped
+    };
     wait.max(now).min(night.ends_at.max(now + poll))
+}
+
+/// When to look again after a service did not answer: at the next poll, and sooner when it was
+/// asked to stop our load, which must not go on beside a live one for so long (H1).
+#[must_use]
+pub fn after_no_answer(
+    ledger: &State,
+    dataset: &DatasetSettings,
+    now: DateTime<Utc>,
+) -> DateTime<Utc> {
+    let poll = Duration::from_std(dataset.load.poll).unwrap_or_default();
+    let stop = stop_is_due(super::own_active_run(ledger, dataset));
+    stop.map_or(now + poll, |at| at.min(now + poll).max(now))
+}
+
+/// When a stop that did not take is to be asked for again.
+fn stop_is_due(run: Option<&Run>) -> Option<DateTime<Utc>> {
+    let stop = run.filter(|run| run.stage == Stage::Load)?.stopping.as_ref()?;
+    Some(stop.at + Duration::seconds(STOP_AGAIN_AFTER_SECONDS))
 }
 
 /// How often the run's stage is looked at; without a run, as often as a load.

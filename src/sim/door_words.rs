@@ -1,6 +1,6 @@
 //! The model's records in the domain's words, for the Platform door.
 
-use super::ecs::{TaskRecord, TaskStatus};
+use super::ecs::{DesiredStatus, TaskRecord, TaskStatus};
 use super::error::SimError;
 use super::events::{RuleRecord, RuleSetting, TargetRecord};
 use super::faults::{Fault, FaultKind};
@@ -100,10 +100,11 @@ pub(super) fn task(record: &TaskRecord, family: &TaskFamily) -> Task {
 
 fn task_state(record: &TaskRecord) -> TaskState {
     match record.last_status {
+        TaskStatus::Stopped => TaskState::Stopped,
+        TaskStatus::Deprovisioning => TaskState::Stopping,
+        _ if record.desired_status == DesiredStatus::Stopped => TaskState::Stopping,
         TaskStatus::Provisioning | TaskStatus::Pending => TaskState::Starting,
         TaskStatus::Running => TaskState::Running,
-        TaskStatus::Deprovisioning => TaskState::Stopping,
-        TaskStatus::Stopped => TaskState::Stopped,
     }
 }
 

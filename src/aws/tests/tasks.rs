@@ -96,27 +96,34 @@ async fn a_task_on_its_way_out_is_still_alive_and_only_its_date_is_read() {
     let bench = Bench::with([
         Reply::ok(r#"{"taskArns":["arn:live"],"nextToken":"n"}"#),
         Reply::ok(r#"{"taskArns":[]}"#),
-        Reply::ok(r#"{"taskArns":["arn:leaving","arn:over","arn:live"]}"#),
+        Reply::ok(r#"{"taskArns":["arn:leaving","arn:told","arn:over","arn:live"]}"#),
         Reply::ok(
             r#"{"tasks":[
             {"taskArn":"arn:live","lastStatus":"PENDING","startedBy":"events-rule/live"},
             {"taskArn":"arn:leaving","lastStatus":"STOPPING","overrides":{"containerOverrides":[
               {"name":"other","environment":[{"name":"PASSWORD","value":"s3cret"},
                 {"name":"IMPORT_DATE_OVERRIDE","value":"2022-06-01"}]}]}},
+            {"taskArn":"arn:told","lastStatus":"RUNNING","desiredStatus":"STOPPED"},
             {"taskArn":"arn:over","lastStatus":"STOPPED","containers":[{"name":"loader","exitCode":0}]}]}"#,
         ),
     ])
     .await;
     let tasks = bench.aws.family_tasks(&family()).await.unwrap();
     let states: Vec<_> = tasks.iter().map(|task| (task.arn.as_str(), task.state)).collect();
-    assert_eq!(states, [("arn:live", TaskState::Starting), ("arn:leaving", TaskState::Stopping)]);
+    let stopping = TaskState::Stopping;
+    let alive =
+        [("arn:live", TaskState::Starting), ("arn:leaving", stopping), ("arn:told", stopping)];
+    assert_eq!(states, alive);
     assert_eq!(tasks[0].started_by.as_deref(), Some("events-rule/live"));
     assert_eq!(tasks[1].date_override.as_deref(), Some("2022-06-01"));
     assert!(!format!("{tasks:?}").contains("s3cret"));
     let requests = bench.server.requests();
     assert_eq!(requests[0].json()["desiredStatus"], "RUNNING");
     assert_eq!(requests[2].json()["desiredStatus"], "STOPPED");
-    assert_eq!(requests[3].json()["tasks"], json!(["arn:live", "arn:leaving", "arn:over"]));
+    assert_eq!(
+        requests[3].json()["tasks"],
+        json!(["arn:live", "arn:leaving", "arn:over", "arn:told"])
+    );
 }
 
 #[tokio::test]

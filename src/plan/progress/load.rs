@@ -15,7 +15,7 @@ pub(crate) const TASK_APPEARS_WITHIN_MINUTES: i64 = 5;
 const INTENT_COUNTS_MINUTES: i64 = 60;
 /// A stop that did not take is asked for again: a live load needs minutes before it drops the
 /// database (H1), and a second stop does nothing.
-const STOP_AGAIN_AFTER_SECONDS: i64 = 30;
+pub(crate) const STOP_AGAIN_AFTER_SECONDS: i64 = 5;
 
 impl Progress<'_> {
     pub(super) fn load(&self) -> Result<Step, Rest> {
@@ -103,8 +103,9 @@ impl Progress<'_> {
 
     pub(super) fn load_running(&self, task: &Task) -> Result<Step, Rest> {
         if let Some(stop) = &self.run.stopping {
+            let took = task.state == TaskState::Stopping;
             // Also when the clock went back since.
-            if (self.now - stop.at).abs() > Duration::seconds(STOP_AGAIN_AFTER_SECONDS) {
+            if !took && (self.now - stop.at).abs() >= Duration::seconds(STOP_AGAIN_AFTER_SECONDS) {
                 return Ok(self.stop(task, stop.why, stop.detail.clone()));
             }
             return Err(waits(self.run, format!("stopping the task: {}", stop.detail)));

@@ -10,7 +10,7 @@ mod load;
 mod publish;
 mod verify;
 
-pub(crate) use load::TASK_APPEARS_WITHIN_MINUTES;
+pub(crate) use load::{STOP_AGAIN_AFTER_SECONDS, TASK_APPEARS_WITHIN_MINUTES};
 
 use chrono::{DateTime, Duration, Utc};
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use gapmend::config::Arrival;
 use gapmend::domain::RunOutcome;
 use gapmend::platform::Clock;
-use gapmend::sim::{Profile, Span, Times, WorldBuilder};
+use gapmend::sim::{FaultKind, FaultWhen, Moment, Profile, Span, Times, WorldBuilder};
 
 use super::{GAP, today};
 use crate::bed::{Bed, date, noon};
@@ -37,6 +37,28 @@ async fn h1_a_live_task_at_any_stage_of_ours_loads_alone() {
         bed.serve_until(&mut engine, noon() + TimeDelta::hours(11)).await;
         assert_both_are_whole(&bed, &format!("{minutes} minutes into ours")).await;
     }
+}
+
+#[tokio::test]
+async fn h1_a_stop_that_ecs_refuses_is_asked_for_again_long_before_the_next_poll() {
+    let bed = Bed::with_dataset(gap_without_supplier(), "", |dataset| {
+        dataset.load.poll = Duration::from_mins(5);
+    });
+    let mut engine = loading(&bed).await;
+    {
+        let mut world = bed.sim.lock();
+        world.person_runs_task(Some(date("2026-06-12")));
+        for call in 1..=5 {
+            let (call, refusal) = (FaultWhen::Call(call), FaultKind::Server);
+            world.faults.add("ecs:StopTask", call, refusal, Moment::Before);
+        }
+    }
+    bed.serve_until(&mut engine, noon() + TimeDelta::minutes(30)).await;
+    let run = &engine.ledger().state().runs[0];
+    assert_eq!(run.end.as_ref().unwrap().outcome, RunOutcome::Void);
+    let world = bed.sim.lock();
+    assert_eq!(world.faults.calls("ecs:StopTask"), 6, "and no more often once it took");
+    assert!(world.overlaps().is_empty(), "{:?}", world.overlaps());
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
@@ -151,6 +152,32 @@ def build(copy, mutants, target):
         out |= bad
 
 
+def first_failure(command, copy, environment):
+    """The first test that fails, which ends the others; none when all pass."""
+    tests = subprocess.Popen(
+        command,
+        cwd=copy,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    late = threading.Event()
+    alarm = threading.Timer(LIMIT, lambda: (late.set(), tests.kill()))
+    alarm.start()
+    try:
+        for line in tests.stdout:
+            failed = re.match(r"test (\S+) .*FAILED", line)
+            if failed:
+                return failed.group(1)
+        ended = tests.wait()
+        return "no end" if late.is_set() else "ended" if ended else None
+    finally:
+        alarm.cancel()
+        tests.kill()
+        tests.wait()
+
+
 def noticed(binaries, copy, number):
     """The first test that fails with the mutant on; none when it survives."""
     environment = {
@@ -162,15 +189,9 @@ def noticed(binaries, copy, number):
     }
     for binary, arguments in STAGES:
         command = [binaries[binary], *arguments, "--test-threads", "2"]
-        try:
-            came = subprocess.run(
-                command, cwd=copy, env=environment, capture_output=True, text=True, timeout=LIMIT
-            )
-        except subprocess.TimeoutExpired:
-            return "no end"
-        if came.returncode != 0:
-            failed = re.search(r"^test (\S+).* FAILED", came.stdout, re.MULTILINE)
-            return failed.group(1) if failed else "ended"
+        failed = first_failure(command, copy, environment)
+        if failed:
+            return failed
     return None
 
 
