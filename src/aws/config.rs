@@ -11,13 +11,14 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_types::sdk_config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_types::service_config::ServiceConfigKey;
 
+use super::http;
 use crate::config::settings::AwsSettings;
 
 /// What CloudTrail shows beside each of our calls.
 const APP_NAME: &str = "gapmend";
 
 /// Services of a region are milliseconds away.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// From the request's end to the answer's first byte.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// One attempt, body included.
@@ -30,6 +31,7 @@ const COPY_TIMEOUT: Duration = Duration::from_mins(15);
 /// The configuration that every service's client is made from.
 pub async fn load(settings: &AwsSettings) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http::client())
         .region(Region::new(settings.region.clone()))
         .timeout_config(timeouts())
         .retry_config(RetryConfig::disabled())

@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::result::{DispatchFailure, SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
+use super::http::NeverConnected;
 use crate::domain::ErrorClass;
 use crate::platform::{Answer, PlatformError};
 
@@ -347,17 +348,11 @@ fn without_canonical_request(said: &str) -> &str {
 }
 
 /// Whether the chain says that no connection came about, so that nothing can have been sent.
-///
-/// The HTTP client keeps this to its `Display`; should its wording change, the failure counts
-/// as "may have been sent", which is the careful side. A test notices.
 fn never_connected(error: &(dyn Error + 'static)) -> bool {
-    sources(error).any(|source| {
-        let words = source.to_string();
-        words == "client error (Connect)" || words.starts_with("HTTP connect timeout")
-    })
+    sources(error).any(<dyn Error>::is::<NeverConnected>)
 }
 
-fn sources<'a>(
+pub(super) fn sources<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())

@@ -7,7 +7,7 @@
 //!      line: permits, attempts        pages: tokens followed by hand
 //!        │ every failure
 //!        ▼
-//!      error: one classification
+//!      error: one classification          http: the client beneath
 //! ```
 //!
 //! What it never does: decide; repeat a request whose effect is unknown, unless the service
@@ -20,6 +20,7 @@ mod ecs;
 mod error;
 mod eventbridge;
 mod glue;
+mod http;
 mod line;
 mod logs;
 mod pages;
@@ -43,6 +44,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 pub use self::config::load as sdk_config;
+pub use self::http::client as http_client;
 use self::line::Line;
 use crate::config::settings::AwsSettings;
 use crate::domain::{Export, Rule, Snapshot, Task, WorkflowRun};

@@ -97,6 +97,7 @@ pub(crate) fn config(endpoint: &str) -> SdkConfig {
         .endpoint_url(endpoint)
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .retry_config(RetryConfig::disabled())
+        .http_client(gapmend::aws::http_client())
         .build()
 }
 

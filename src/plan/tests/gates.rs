@@ -309,3 +309,29 @@ fn a_complete_export_is_taken_up_although_a_load_would_have_to_wait() {
         "takes up",
     );
 }
+
+/// An auditor reads it beside the run.
+#[test]
+fn a_run_says_what_permits_it() {
+    let says = |spoil: &dyn Fn(&mut World)| {
+        let mut world = World::with_gap();
+        spoil(&mut world);
+        world.plan().queue.remove(0).permitted_by
+    };
+    let allow = |world: &mut World| {
+        world.dataset.backfill.allow.insert("june".to_owned(), entry("2026-06-15", "agreed"));
+    };
+    let ask = |world: &mut World| {
+        let request = Request::Heal { dates: vec![gap()], max_runs: None };
+        world.request(world.now, request);
+    };
+    assert_eq!(says(&|_| {}), "mode auto");
+    assert_eq!(says(&|world| world.dataset.mode = Mode::Observe), "mode observe");
+    let named = |world: &mut World| {
+        world.dataset.mode = Mode::Allowlist;
+        world.night.only = Some([gap()].into());
+    };
+    assert_eq!(says(&named), "asked for by name");
+    assert_eq!(says(&ask), "asked for by name by someone");
+    assert_eq!(says(&allow), "backfill.allow.june: agreed");
+}
