@@ -105,13 +105,14 @@ fn scan() -> Scan {
         }
     });
     let coverage = Coverage { tables: tables.collect(), ..Coverage::default() };
-    let dumps = dates.iter().map(|date| (*date, vec![dump(*date)].into())).collect();
+    let dumps: BTreeMap<_, _> =
+        dates.iter().map(|date| (*date, vec![dump(*date)].into())).collect();
     Scan {
         at: now(),
         today: now().date_naive(),
         window: dates,
         named: BTreeSet::new(),
-        landing: LandingView { dumps, ..LandingView::default() },
+        landing: LandingView { dumps: Arc::new(dumps), ..LandingView::default() },
         coverage,
         exports: BTreeMap::new(),
     }

@@ -178,6 +178,7 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::JoinSet;
 
     use super::*;
 
@@ -195,19 +196,21 @@ mod tests {
         (connector.call(request).await, capture)
     }
 
-    /// Answers every request of a connection; counts the connections.
-    async fn server() -> (String, Arc<AtomicUsize>) {
+    /// Answers every request of a connection; counts the connections, as long as it is held.
+    async fn server() -> (String, Arc<AtomicUsize>, JoinSet<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&connections);
-        tokio::spawn(async move {
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            let mut answering = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(answer(stream));
+                answering.spawn(answer(stream));
             }
         });
-        (url, connections)
+        (url, connections, server)
     }
 
     async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
@@ -223,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_is_used_again_until_it_is_given_up() {
-        let (url, connections) = server().await;
+        let (url, connections, _server) = server().await;
         let connector = connector(None);
         for _ in 0..3 {
             ask(&connector, &url).await.0.unwrap();
@@ -248,16 +251,16 @@ mod tests {
     async fn a_request_that_was_never_sent_is_told_from_one_that_may_have_been() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let hung_up = tokio::spawn(async move {
+        let mut server = JoinSet::new();
+        server.spawn(async move {
             drop(listener.accept().await.unwrap());
-            drop(listener);
         });
         let connector = connector(None);
         let never_connected =
             |error: &ConnectorError| sources(error).any(<dyn Error>::is::<NeverConnected>);
         let error = ask(&connector, &url).await.0.unwrap_err();
         assert!(!never_connected(&error), "{error:?}");
-        hung_up.await.unwrap();
+        server.join_next().await.unwrap().unwrap();
         let error = ask(&connector, &url).await.0.unwrap_err();
         assert!(error.is_io() && never_connected(&error), "{error:?}");
     }

@@ -1,8 +1,10 @@
 //! Coverage: which tables have which dates, in the catalog and in the objects.
 
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 /// A catalog table.
@@ -20,10 +22,79 @@ impl fmt::Display for TableId {
     }
 }
 
-/// A set of dates as bits, one bit a day: ten years are 456 bytes.
+/// Some of the tables of a look, as bits: thousands of dates may each lack hundreds of them.
+#[derive(Clone, Debug, Default)]
+pub struct TableList(Option<Arc<Chosen>>);
+
+#[derive(Clone, Debug)]
+struct Chosen {
+    all: Arc<[TableId]>,
+    bits: Vec<u64>,
+}
+
+impl TableList {
+    /// Those of `all` whose positions are named.
+    #[must_use]
+    pub fn of(all: &Arc<[TableId]>, positions: impl IntoIterator<Item = usize>) -> Self {
+        let mut bits = Vec::new();
+        for position in positions {
+            let word = position / TABLE_BITS;
+            if bits.len() <= word {
+                bits.resize(word + 1, 0_u64);
+            }
+            bits[word] |= 1 << (position % TABLE_BITS);
+        }
+        let is_empty = bits.is_empty();
+        Self((!is_empty).then(|| Arc::new(Chosen { all: Arc::clone(all), bits })))
+    }
+
+    /// The tables, in the look's order.
+    pub fn iter(&self) -> impl Iterator<Item = &TableId> {
+        self.0.iter().flat_map(|chosen| {
+            let is_chosen = |at: usize| {
+                let word = chosen.bits.get(at / TABLE_BITS).copied().unwrap_or(0);
+                word & (1 << (at % TABLE_BITS)) != 0
+            };
+            chosen.all.iter().enumerate().filter(move |(at, _)| is_chosen(*at)).map(|(_, id)| id)
+        })
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let words = self.0.iter().flat_map(|chosen| chosen.bits.iter());
+        words.map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl PartialEq for TableList {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for TableList {}
+
+impl FromIterator<TableId> for TableList {
+    fn from_iter<I: IntoIterator<Item = TableId>>(tables: I) -> Self {
+        let all: Arc<[TableId]> = tables.into_iter().collect();
+        Self::of(&all, 0..all.len())
+    }
+}
+
+const TABLE_BITS: usize = 64;
+
+/// A set of dates as bits, one bit a day: ten years are 464 bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DateSet {
-    base: Option<NaiveDate>,
+    /// Which word of all time the first one is; so the words of all sets lie over each other.
+    start: Option<i64>,
     words: Vec<u64>,
 }
 
@@ -33,14 +104,31 @@ impl DateSet {
     /// A set that holds dates from `base` on most cheaply; earlier dates are still allowed.
     #[must_use]
     pub fn starting_at(base: NaiveDate) -> Self {
-        Self { base: Some(base), words: Vec::new() }
+        let (word, _) = Self::slot(Self::day_of(base));
+        Self { start: Some(word), words: Vec::new() }
+    }
+
+    /// A date's number, for who asks many sets about one date: see [`DateSet::contains_day`].
+    #[must_use]
+    pub fn day_of(date: NaiveDate) -> i64 {
+        i64::from(date.num_days_from_ce())
+    }
+
+    fn date_of(day: i64) -> Option<NaiveDate> {
+        NaiveDate::from_num_days_from_ce_opt(i32::try_from(day).ok()?)
+    }
+
+    /// The word of all time that holds a day, and its bit there.
+    fn slot(day: i64) -> (i64, u32) {
+        let bit = u32::try_from(day.rem_euclid(WORD_BITS)).unwrap_or(0);
+        (day.div_euclid(WORD_BITS), bit)
     }
 
     /// Adds a date.
     pub fn insert(&mut self, date: NaiveDate) {
-        let base = self.make_room(date, date);
-        let (word, bit) = Self::slot((date - base).num_days());
-        self.words[word] |= 1 << bit;
+        let (word, bit) = Self::slot(Self::day_of(date));
+        let words = self.make_room(word, word);
+        self.words[words.start] |= 1 << bit;
     }
 
     /// Adds every date of an inclusive span; one that ends before it begins has none.
@@ -53,104 +141,110 @@ impl DateSet {
         if from > to {
             return;
         }
-        let base = self.make_room(from, to);
-        let (first, last) = ((from - base).num_days(), (to - base).num_days());
-        for index in first / WORD_BITS..=last / WORD_BITS {
-            let day = index * WORD_BITS;
-            let from_first = u64::MAX << (first - day).clamp(0, WORD_BITS - 1);
-            let to_last = u64::MAX >> (WORD_BITS - 1 - (last - day)).clamp(0, WORD_BITS - 1);
-            let others = other.word_at(base + chrono::Duration::days(day));
-            self.words[Self::slot(day).0] |= from_first & to_last & !others;
-        }
+        let (first, from_bit) = Self::slot(Self::day_of(from));
+        let (last, to_bit) = Self::slot(Self::day_of(to));
+        let words = self.make_room(first, last);
+        let from_first = u64::MAX << from_bit;
+        let to_last = u64::MAX >> (u64::BITS - 1 - to_bit);
+        let (at_first, at_last) = (words.start, words.end - 1);
+        let outside = (self.words[at_first] & !from_first, self.words[at_last] & !to_last);
+        self.merge(words, other, |word, other| word | !other);
+        self.words[at_first] = (self.words[at_first] & from_first) | outside.0;
+        self.words[at_last] = (self.words[at_last] & to_last) | outside.1;
     }
 
-    /// Makes room for every date of a span, and answers the date of the first bit.
-    fn make_room(&mut self, from: NaiveDate, to: NaiveDate) -> NaiveDate {
-        let mut base = *self.base.get_or_insert(from);
-        let before = (base - from).num_days();
-        if before > 0 {
-            let words = (before + WORD_BITS - 1) / WORD_BITS;
-            self.words.splice(0..0, std::iter::repeat_n(0, Self::slot(words * WORD_BITS).0));
-            base -= chrono::Duration::days(words * WORD_BITS);
-            self.base = Some(base);
+    /// Makes room for every word of a span, and answers where those lie.
+    fn make_room(&mut self, first: i64, last: i64) -> Range<usize> {
+        let start = *self.start.get_or_insert(first);
+        if let Ok(before @ 1..) = usize::try_from(start - first) {
+            self.words.splice(0..0, std::iter::repeat_n(0, before));
+            self.start = Some(first);
         }
-        let (last, _) = Self::slot((to - base).num_days());
-        if self.words.len() <= last {
-            self.words.resize(last + 1, 0);
+        let index = |word| usize::try_from(word - start.min(first)).unwrap_or(usize::MAX);
+        let room = index(first)..index(last) + 1;
+        if self.words.len() < room.end {
+            self.words.resize(room.end, 0);
         }
-        base
+        room
     }
 
     /// Adds every date of the other set.
     pub fn add_all(&mut self, other: &Self) {
-        let (Some(first), Some(last)) = (other.first(), other.last()) else { return };
-        let base = self.make_room(first, last);
-        for (index, word) in (0..).zip(&mut self.words) {
-            *word |= other.word_at(base + chrono::Duration::days(index * WORD_BITS));
-        }
+        let (Some(first), Some(last)) = (other.first_day(), other.last_day()) else { return };
+        let words = self.make_room(Self::slot(first).0, Self::slot(last).0);
+        self.merge(words, other, |word, other| word | other);
     }
 
     /// Takes out every date that the other set holds.
     pub fn remove_all(&mut self, other: &Self) {
-        let Some(base) = self.base else { return };
-        for (index, word) in (0..).zip(&mut self.words) {
-            *word &= !other.word_at(base + chrono::Duration::days(index * WORD_BITS));
-        }
+        self.merge(0..self.words.len(), other, |word, other| word & !other);
     }
 
-    /// The sixty-four days from `date` on, as bits.
-    fn word_at(&self, date: NaiveDate) -> u64 {
-        let Some(base) = self.base else { return 0 };
-        let offset = (date - base).num_days();
-        let index = offset.div_euclid(WORD_BITS);
-        let word = |index: i64| {
-            usize::try_from(index)
-                .ok()
-                .and_then(|index| self.words.get(index))
-                .copied()
-                .unwrap_or(0)
-        };
-        match offset.rem_euclid(WORD_BITS) {
-            0 => word(index),
-            shift => (word(index) >> shift) | (word(index + 1) << (WORD_BITS - shift)),
+    /// Changes some of the set's words by those of the other that lie over them.
+    fn merge(&mut self, words: Range<usize>, other: &Self, with: impl Fn(u64, u64) -> u64) {
+        let Some(start) = self.start else { return };
+        let shift = start - other.start.unwrap_or(start);
+        let first = i64::try_from(words.start).unwrap_or(i64::MAX) + shift;
+        let own = &mut self.words[words];
+        let aligned = usize::try_from(first).ok();
+        let aligned = aligned.and_then(|first| other.words.get(first..first + own.len()));
+        if let Some(others) = aligned {
+            for (word, other) in own.iter_mut().zip(others) {
+                *word = with(*word, *other);
+            }
+            return;
+        }
+        for (index, word) in (first..).zip(own) {
+            let other = usize::try_from(index).ok().and_then(|index| other.words.get(index));
+            *word = with(*word, other.copied().unwrap_or(0));
         }
     }
 
     /// Whether the date is in the set.
     #[must_use]
     pub fn contains(&self, date: NaiveDate) -> bool {
-        let Some(base) = self.base else { return false };
-        let offset = (date - base).num_days();
-        if offset < 0 {
-            return false;
-        }
-        let (word, bit) = Self::slot(offset);
-        self.words.get(word).is_some_and(|bits| bits & (1 << bit) != 0)
+        self.contains_day(Self::day_of(date))
+    }
+
+    /// Whether the date with this number is in the set.
+    #[must_use]
+    pub fn contains_day(&self, day: i64) -> bool {
+        let Some(start) = self.start else { return false };
+        let (word, bit) = Self::slot(day);
+        let held = usize::try_from(word - start).ok().and_then(|index| self.words.get(index));
+        held.is_some_and(|bits| bits & (1 << bit) != 0)
     }
 
     /// Every date of the set, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = NaiveDate> + '_ {
-        let base = self.base.unwrap_or_default();
-        self.words.iter().enumerate().flat_map(move |(index, &word)| {
-            (0..WORD_BITS).filter(move |bit| word & (1 << bit) != 0).map(move |bit| {
-                let days = i64::try_from(index).unwrap_or(0) * WORD_BITS + bit;
-                base + chrono::Duration::days(days)
-            })
+        let start = self.start.unwrap_or_default();
+        (start..).zip(&self.words).flat_map(|(index, word)| {
+            let held = (0..WORD_BITS).filter(move |bit| word & (1 << bit) != 0);
+            held.filter_map(move |bit| Self::date_of(index * WORD_BITS + bit))
         })
     }
 
     /// The oldest date.
     #[must_use]
     pub fn first(&self) -> Option<NaiveDate> {
-        self.iter().next()
+        self.first_day().and_then(Self::date_of)
     }
 
     /// The newest date.
     #[must_use]
     pub fn last(&self) -> Option<NaiveDate> {
-        let (index, word) = self.words.iter().enumerate().rev().find(|(_, word)| **word != 0)?;
-        let bit = WORD_BITS - 1 - i64::from(word.leading_zeros());
-        Some(self.base? + chrono::Duration::days(i64::try_from(index).ok()? * WORD_BITS + bit))
+        self.last_day().and_then(Self::date_of)
+    }
+
+    fn first_day(&self) -> Option<i64> {
+        let (index, word) = (self.start?..).zip(&self.words).find(|(_, word)| **word != 0)?;
+        Some(index * WORD_BITS + i64::from(word.trailing_zeros()))
+    }
+
+    fn last_day(&self) -> Option<i64> {
+        let at = self.words.iter().rposition(|word| *word != 0)?;
+        let bit = WORD_BITS - 1 - i64::from(self.words[at].leading_zeros());
+        Some((self.start? + i64::try_from(at).ok()?) * WORD_BITS + bit)
     }
 
     /// How many dates it holds.
@@ -163,11 +257,6 @@ impl DateSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.words.iter().all(|word| *word == 0)
-    }
-
-    fn slot(offset: i64) -> (usize, u32) {
-        let word = usize::try_from(offset / WORD_BITS).unwrap_or(usize::MAX);
-        (word, u32::try_from(offset % WORD_BITS).unwrap_or(0))
     }
 }
 

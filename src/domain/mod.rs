@@ -15,7 +15,7 @@ pub mod run;
 pub(crate) mod testing;
 pub mod trigger;
 
-pub use coverage::{Coverage, DateSet, PartitionSample, TableCoverage, TableId};
+pub use coverage::{Coverage, DateSet, PartitionSample, TableCoverage, TableId, TableList};
 pub use date_format::{DateFormat, DateFormatError};
 pub use date_status::{DateStatus, Flag};
 pub use dump::{Dump, DumpFault};

@@ -12,7 +12,7 @@ use crate::config::{
 use crate::daemon::{ConfigReport, DatasetReport, Names, Report};
 use crate::domain::{
     DateStatus, Dump, FailureReason, Flag, Network, PassOutcome, RunOutcome, Stage, TableId,
-    TriggerState,
+    TableList, TriggerState,
 };
 use crate::ledger::state::{
     Acting, LoadRecord, PassRecord, RunEnd, StageRecord, UploadEnd, UploadHold,
@@ -21,7 +21,7 @@ use crate::ledger::{
     Asked, DatasetState, Hold, HoldStep, HoldWhy, Process, Repeat, Run, State, Trace, Upload,
     UploadOutcome,
 };
-use crate::plan::{Candidate, Census, DateVerdict, Gap, Newest, Plan, Rest};
+use crate::plan::{Candidate, Census, DateDumps, DateVerdict, Gap, Newest, Plan, Rest};
 use crate::platform::TaskRequest;
 
 pub(super) const NAME: &str = "liberator";
@@ -139,14 +139,18 @@ fn verdict(day: NaiveDate) -> DateVerdict {
         } else {
             BTreeSet::new()
         },
-        dumps: if status == DateStatus::NoDump { Arc::default() } else { vec![dump(day)].into() },
+        dumps: if status == DateStatus::NoDump {
+            DateDumps::default()
+        } else {
+            (day, vec![dump(day)]).into()
+        },
         tables_present: [(DateStatus::Available, 17), (DateStatus::Partial, 16)]
             .into_iter()
             .find_map(|(which, number)| (which == status).then_some(number))
             .unwrap_or(0),
         tables_expected: 17,
-        tables_missing: if status == DateStatus::Partial { vec![lacking] } else { Vec::new() },
-        tables_having: if status == DateStatus::Partial { vec![having] } else { Vec::new() },
+        tables_missing: (status == DateStatus::Partial).then_some(lacking).into_iter().collect(),
+        tables_having: (status == DateStatus::Partial).then_some(having).into_iter().collect(),
     }
 }
 
@@ -186,7 +190,7 @@ pub(super) fn census() -> Census {
         dates_behind: 54,
         tables_expected: 17,
         noise: 3,
-        ignored_tables: Vec::new(),
+        ignored_tables: TableList::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The narrow look at one date, right before it is started and when its run should be done.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
@@ -51,7 +52,7 @@ async fn look(
     let export = export.map_err(|cause| vec![cause])?;
     let dumps = now_there.dumps.get(&date).cloned().unwrap_or_default();
     let mut view = last.map_or(now_there, |scan| scan.landing.clone());
-    view.dumps.insert(date, dumps.clone());
+    Arc::make_mut(&mut view.dumps).insert(date, dumps.clone());
     let dump_fault = if dumps.is_empty() {
         None
     } else {

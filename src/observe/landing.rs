@@ -46,7 +46,7 @@ pub(super) async fn list_dumps(
         })
         .await
         .map_err(|error| blind(format!("dumps in s3://{}", landing.bucket), &error))?;
-    for (date, dumps) in &mut view.dumps {
+    for (date, dumps) in Arc::make_mut(&mut view.dumps) {
         let dumps = Arc::make_mut(dumps);
         let read = format!("{}{}", landing.prefix, dataset.load.dump_key.render(*date));
         dumps.sort_by_key(|dump| (dump.key != read, std::cmp::Reverse(dump.last_modified)));
@@ -96,7 +96,8 @@ fn note_object(view: &mut LandingView, dataset: &DatasetSettings, object: Object
         return;
     };
     let archived = object.storage_class.filter(|class| needs_restore(class));
-    Arc::make_mut(view.dumps.entry(date).or_default()).push(Dump {
+    let dumps = Arc::make_mut(&mut view.dumps).entry(date).or_default();
+    Arc::make_mut(dumps).push(Dump {
         key: object.key,
         size: object.size,
         etag: object.etag,

@@ -71,7 +71,7 @@ pub struct Scan {
 #[derive(Clone, Debug, Default)]
 pub struct LandingView {
     /// The dumps of each date: the one that the task reads first.
-    pub dumps: BTreeMap<NaiveDate, Arc<Vec<Dump>>>,
+    pub dumps: Arc<BTreeMap<NaiveDate, Arc<Vec<Dump>>>>,
     /// Keys that are no dump.
     pub noise: u64,
     /// What is wrong with the dumps of the dates without data.
@@ -177,10 +177,11 @@ impl Scan {
             }
         }
         self.absorb_halves(look);
+        let dumps = Arc::make_mut(&mut self.landing.dumps);
         if look.dumps.is_empty() {
-            self.landing.dumps.remove(&look.date);
+            dumps.remove(&look.date);
         } else {
-            self.landing.dumps.insert(look.date, Arc::clone(&look.dumps));
+            dumps.insert(look.date, Arc::clone(&look.dumps));
         }
         match &look.dump_fault {
             Some(fault) => self.landing.faults.insert(look.date, fault.clone()),

@@ -10,7 +10,7 @@ use super::expected::{DateCoverage, Expectations};
 use super::{Night, lag};
 use crate::config::{self, DatasetSettings, Mode};
 use crate::domain::{
-    DateSpan, DateStatus, Dump, DumpFault, Export, ExportStatus, Flag, RunOutcome, Stage, TableId,
+    DateSpan, DateStatus, Dump, DumpFault, Export, ExportStatus, Flag, RunOutcome, Stage, TableList,
 };
 use crate::ledger::state::DatasetView;
 use crate::ledger::{Repeat, Run, State};
@@ -42,7 +42,7 @@ pub struct Census {
     /// Keys in the landing bucket that are no dump.
     pub noise: u64,
     /// Matching tables without the partition key.
-    pub ignored_tables: Vec<TableId>,
+    pub ignored_tables: TableList,
 }
 
 /// What one date is.
@@ -63,16 +63,43 @@ pub struct DateVerdict {
     /// Remarks.
     pub flags: BTreeSet<Flag>,
     /// Its dumps, the one that the task reads first.
-    pub dumps: Arc<Vec<Dump>>,
+    pub dumps: DateDumps,
     /// Tables that have it.
     pub tables_present: u32,
     /// Tables that should have it.
     pub tables_expected: u32,
     /// Tables that should, and do not.
-    pub tables_missing: Vec<TableId>,
+    pub tables_missing: TableList,
     /// Tables, expected or not, that have anything of a date that is not whole: what a person
     /// would purge (H8).
-    pub tables_having: Vec<TableId>,
+    pub tables_having: TableList,
+}
+
+/// The dumps of one date, as the scan's: most dates are whole, and nobody asks for theirs.
+#[derive(Clone, Debug, Default)]
+pub struct DateDumps {
+    all: Arc<BTreeMap<NaiveDate, Arc<Vec<Dump>>>>,
+    date: NaiveDate,
+}
+
+impl std::ops::Deref for DateDumps {
+    type Target = [Dump];
+
+    fn deref(&self) -> &[Dump] {
+        self.all.get(&self.date).map_or(&[], |dumps| dumps.as_slice())
+    }
+}
+
+impl PartialEq for DateDumps {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl From<(NaiveDate, Vec<Dump>)> for DateDumps {
+    fn from((date, dumps): (NaiveDate, Vec<Dump>)) -> Self {
+        Self { all: Arc::new([(date, Arc::new(dumps))].into()), date }
+    }
 }
 
 /// Consecutive expected dates with one status.
@@ -135,7 +162,7 @@ pub(super) fn census(
         dates_behind: lag::dates_behind(&dates, whole_through),
         tables_expected: judge.expectations.on(&scan.coverage, judge.today).expected,
         noise: scan.landing.noise,
-        ignored_tables: scan.coverage.ignored.clone(),
+        ignored_tables: scan.coverage.ignored.iter().cloned().collect(),
         dates,
     }
 }
@@ -219,7 +246,7 @@ impl<'a> Judge<'a> {
 
     fn verdict(&self, date: NaiveDate, in_window: bool) -> DateVerdict {
         let tables = self.expectations.on(&self.scan.coverage, date);
-        let dumps = self.scan.landing.dumps.get(&date).cloned().unwrap_or_default();
+        let dumps = DateDumps { all: Arc::clone(&self.scan.landing.dumps), date };
         let found = self
             .what_the_data_says(date, &tables, &dumps)
             .unwrap_or_else(|| self.what_may_be_done(date, &dumps));
@@ -244,7 +271,7 @@ impl<'a> Judge<'a> {
         &self,
         date: NaiveDate,
         tables: &DateCoverage,
-        dumps: &[Dump],
+        dumps: &DateDumps,
     ) -> Option<Finding> {
         if tables.is_whole() {
             let known = self.whole.get(&tables.expected).cloned();
@@ -265,12 +292,13 @@ impl<'a> Judge<'a> {
         let run = self.ledger.runs_of(date).last()?;
         let end = run.end.as_ref().filter(|end| end.outcome == RunOutcome::Succeeded)?;
         let proven = end.tables_present.filter(|proven| *proven > 0)?;
-        let reason = format!("all {proven} tables that its dump held have it");
-        (tables.stored >= proven && tables.catalogued >= proven)
-            .then(|| Finding::new(DateStatus::Available, reason, "nothing"))
+        (tables.stored >= proven && tables.catalogued >= proven).then(|| {
+            let reason = format!("all {proven} tables that its dump held have it");
+            Finding::new(DateStatus::Available, reason, "nothing")
+        })
     }
 
-    fn waived(&self, date: NaiveDate, dumps: &[Dump]) -> Option<Finding> {
+    fn waived(&self, date: NaiveDate, dumps: &DateDumps) -> Option<Finding> {
         let (name, entry) = config::entry_for(&self.dataset.backfill.waive, date, self.today)?;
         if !dumps.is_empty() {
             return None; // the dump appeared: the waiver voids itself
@@ -284,7 +312,7 @@ impl<'a> Judge<'a> {
         &self,
         date: NaiveDate,
         tables: &DateCoverage,
-        dumps: &[Dump],
+        dumps: &DateDumps,
     ) -> Option<Finding> {
         if !dumps.is_empty() || !tables.is_bare() {
             return None; // a dump on an unexpected day makes the day ordinary
@@ -299,17 +327,19 @@ impl<'a> Judge<'a> {
         Some(Finding::new(DateStatus::NotExpected, reason, "nothing"))
     }
 
-    fn not_due(&self, date: NaiveDate, dumps: &[Dump]) -> Option<Finding> {
+    fn not_due(&self, date: NaiveDate, dumps: &DateDumps) -> Option<Finding> {
         if dumps.is_empty() {
             let due = calendar::arrives_by(self.dataset, date);
-            let reason = format!("its dump is due by {}", minute(due));
-            return (self.now < due)
-                .then(|| Finding::new(DateStatus::NotDue, reason, "wait for the dump").until(due));
+            return (self.now < due).then(|| {
+                let reason = format!("its dump is due by {}", minute(due));
+                Finding::new(DateStatus::NotDue, reason, "wait for the dump").until(due)
+            });
         }
         let due = calendar::ready_by(self.dataset, date);
-        let reason = format!("its dump is there; the live run has until {}", minute(due));
-        (self.now < due)
-            .then(|| Finding::new(DateStatus::NotDue, reason, "wait for the live run").until(due))
+        (self.now < due).then(|| {
+            let reason = format!("its dump is there; the live run has until {}", minute(due));
+            Finding::new(DateStatus::NotDue, reason, "wait for the live run").until(due)
+        })
     }
 
     fn running(&self, date: NaiveDate) -> Option<Finding> {
@@ -332,7 +362,7 @@ impl<'a> Judge<'a> {
         Some(Finding::new(DateStatus::Running, reason, "wait for that run"))
     }
 
-    fn no_dump(&self, date: NaiveDate, dumps: &[Dump]) -> Option<Finding> {
+    fn no_dump(&self, date: NaiveDate, dumps: &DateDumps) -> Option<Finding> {
         if !dumps.is_empty() {
             return None;
         }
@@ -344,7 +374,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Then what may be done about a missing date, in the order of [`DateStatus`].
-    fn what_may_be_done(&self, date: NaiveDate, dumps: &[Dump]) -> Finding {
+    fn what_may_be_done(&self, date: NaiveDate, dumps: &DateDumps) -> Finding {
         self.not_allowed(date)
             .or_else(|| self.too_young(date))
             .or_else(|| self.quarantined(date))
@@ -384,39 +414,43 @@ impl<'a> Judge<'a> {
     fn too_young(&self, date: NaiveDate) -> Option<Finding> {
         let age_days = i64::from(self.dataset.window.min_age_days);
         let healable = date + Duration::days(age_days);
-        let reason = format!(
-            "younger than {age_days} days: the nightly may still write it (healable from {healable})"
-        );
-        let from = calendar::local_instant(self.dataset.timezone, healable, chrono::NaiveTime::MIN);
         (self.today < healable).then(|| {
-            Finding::new(DateStatus::TooYoung, reason, format!("it is queued on {healable}"))
-                .until(from)
+            let reason = format!(
+                "younger than {age_days} days: the nightly may still write it (healable from {healable})"
+            );
+            let next = format!("it is queued on {healable}");
+            let midnight = chrono::NaiveTime::MIN;
+            let from = calendar::local_instant(self.dataset.timezone, healable, midnight);
+            Finding::new(DateStatus::TooYoung, reason, next).until(from)
         })
     }
 
     fn quarantined(&self, date: NaiveDate) -> Option<Finding> {
-        let person = format!(
-            "read its stages and its log's end (`gapmend history --date {date}`), then `gapmend retry {date}`"
-        );
+        let quarantined = |reason: String| {
+            let person = format!(
+                "read its stages and its log's end (`gapmend history --date {date}`), then `gapmend retry {date}`"
+            );
+            Some(Finding::new(DateStatus::Quarantined, reason, person))
+        };
         let failures = self.ledger.counted_failures(date);
         let unsafe_run = failures.iter().rev().find_map(|run| {
             run.end.as_ref().filter(|end| end.repeat == Repeat::Unsafe).map(|end| (run, end))
         });
         if let Some((run, end)) = unsafe_run {
-            let reason = format!("run {} cannot be repeated safely: {}", run.attempt, end.detail);
-            return Some(Finding::new(DateStatus::Quarantined, reason, person));
+            return quarantined(format!(
+                "run {} cannot be repeated safely: {}",
+                run.attempt, end.detail
+            ));
         }
         let last = failures.last().and_then(|run| run.end.as_ref()).map(|end| end.detail.as_str());
         if let Some(reason) = self.export_spent(date) {
             let why = last.map_or_else(String::new, |last| format!("; the last attempt: {last}"));
-            return Some(Finding::new(DateStatus::Quarantined, reason + &why, person));
+            return quarantined(reason + &why);
         }
         let most = self.dataset.backfill.max_attempts;
         let spent = failures.len() >= usize::try_from(most).unwrap_or(usize::MAX);
-        spent.then(|| {
-            let reason = format!("{most} attempts failed; the last: {}", last.unwrap_or("unknown"));
-            Finding::new(DateStatus::Quarantined, reason, person)
-        })
+        let last = last.unwrap_or("unknown");
+        spent.then(|| quarantined(format!("{most} attempts failed; the last: {last}"))).flatten()
     }
 
     /// An operator cancelled the date's last run tonight: it waits for the next slot, unless
@@ -495,7 +529,7 @@ impl<'a> Judge<'a> {
         date: NaiveDate,
         status: DateStatus,
         tables: &DateCoverage,
-        dumps: &[Dump],
+        dumps: &DateDumps,
     ) -> BTreeSet<Flag> {
         let mut flags = BTreeSet::new();
         let is_gone = status.is_gap() && status != DateStatus::Running;
@@ -506,10 +540,10 @@ impl<'a> Judge<'a> {
             flags.insert(Flag::Duplicated);
         }
         let written = self.scan.coverage.written_at.get(&date);
-        let delivered = dumps.first().map(|dump| dump.last_modified);
-        if let (Some(written), Some(delivered)) = (written, delivered)
-            && delivered > *written
-        {
+        let redelivered = |written: &DateTime<Utc>| {
+            dumps.first().is_some_and(|dump| dump.last_modified > *written)
+        };
+        if written.is_some_and(redelivered) {
             flags.insert(Flag::Redelivered);
         }
         flags
@@ -555,15 +589,15 @@ fn half_there(date: NaiveDate, tables: &DateCoverage) -> Option<Finding> {
 }
 
 /// A few tables by name, and how many more.
-fn few_names(tables: &[TableId]) -> String {
+fn few_names(tables: &TableList) -> String {
     let names: Vec<&str> = tables.iter().take(3).map(|id| id.table.as_str()).collect();
     let more = tables.len() - names.len();
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{rest}", names.join(", "))
 }
 
-fn first_name(tables: &[TableId]) -> String {
-    tables.first().map_or_else(String::new, ToString::to_string)
+fn first_name(tables: &TableList) -> String {
+    tables.iter().next().map_or_else(String::new, ToString::to_string)
 }
 
 /// Why an export that exists under a date's id makes the date unsafe to run, if it does.

@@ -5,11 +5,13 @@
 //! dates in a row that other tables have. `optional` tables are never expected. When no table
 //! has begun by a date, every table is expected, so that an empty raw zone is never whole.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use crate::domain::{Coverage, DateSet, TableCoverage, TableId};
+use crate::domain::{Coverage, DateSet, TableCoverage, TableId, TableList};
 
 /// A table that lacks so many dates in a row, up to the newest one that others have, has
 /// been retired: a fortnight outlasts any outage of a single table that was ever healed late.
@@ -18,6 +20,7 @@ pub const RETIRED_AFTER_DATES: usize = 14;
 /// When each table is expected, and the dates that every expected table has.
 #[derive(Clone, Debug)]
 pub(super) struct Expectations {
+    tables: Arc<[TableId]>,
     /// `None` for a table that never had any date, or is optional.
     lives: Vec<Option<Life>>,
     /// The days on which tables begin, and those after which they are retired, sorted.
@@ -26,6 +29,11 @@ pub(super) struct Expectations {
     /// Dates that all tables expected on them have: most dates of most feeds, so they are told
     /// for sixty-four days and a table at once.
     whole: DateSet,
+    /// Dates that any table has anything of.
+    touched: DateSet,
+    /// The tables expected on a date that none has, by how many have begun and been retired by
+    /// then: most such dates lack the same ones.
+    lacking: Vec<OnceCell<TableList>>,
     /// Dates of which some table has objects from two writes.
     written_twice: DateSet,
 }
@@ -47,17 +55,17 @@ pub(super) struct DateCoverage {
     /// Expected tables.
     pub expected: u32,
     /// Expected tables that do not have it.
-    pub missing: Vec<TableId>,
+    pub missing: TableList,
     /// Tables, expected or not, that have it in the catalog; of a whole date the expected ones.
     pub catalogued: u32,
     /// Tables, expected or not, that have objects for it; of a whole date the expected ones.
     pub stored: u32,
     /// Expected tables that are catalogued without objects.
-    pub empty: Vec<TableId>,
+    pub empty: TableList,
     /// Expected tables that have objects without a catalog entry.
-    pub unregistered: Vec<TableId>,
+    pub unregistered: TableList,
     /// Tables, expected or not, that have anything of a date that is not whole.
-    pub having: Vec<TableId>,
+    pub having: TableList,
     /// Whether one table's objects come from two writes hours apart.
     pub written_twice: bool,
 }
@@ -72,9 +80,17 @@ impl Expectations {
         let mut endings: Vec<_> = lives.iter().flatten().filter_map(|life| life.to).collect();
         beginnings.sort_unstable();
         endings.sort_unstable();
-        let whole = whole_dates(coverage, &lives, &seen);
         let twice = coverage.tables.iter().flat_map(|table| table.written_twice.iter());
-        Self { written_twice: twice.collect(), lives, beginnings, endings, whole }
+        Self {
+            tables: coverage.tables.iter().map(|table| table.id.clone()).collect(),
+            whole: whole_dates(coverage, &lives, &seen),
+            touched: touched_dates(coverage),
+            lacking: vec![OnceCell::new(); beginnings.len() + endings.len() + 1],
+            written_twice: twice.collect(),
+            lives,
+            beginnings,
+            endings,
+        }
     }
 
     /// What the tables say about a date.
@@ -92,11 +108,32 @@ impl Expectations {
             };
             return DateCoverage { written_twice, ..whole };
         }
-        let mut found = DateCoverage { written_twice, ..DateCoverage::default() };
-        for (table, expected) in self.expects(coverage, date) {
-            found.note(table, date, expected);
+        if !self.touched.contains(date) {
+            let missing = self.lacking_on(coverage, date);
+            let expected = u32::try_from(missing.len()).unwrap_or(u32::MAX);
+            return DateCoverage { expected, missing, written_twice, ..Default::default() };
         }
-        found
+        let found = DateCoverage { written_twice, ..DateCoverage::default() };
+        let mut notes = Notes { found, ..Notes::default() };
+        let day = DateSet::day_of(date);
+        for (at, (table, expected)) in self.expects(coverage, date).enumerate() {
+            notes.take(at, table, day, expected);
+        }
+        notes.together(&self.tables)
+    }
+
+    /// The tables that are expected on a date which none has.
+    fn lacking_on(&self, coverage: &Coverage, date: NaiveDate) -> TableList {
+        let (begun, ended) = self.turns_by(date);
+        let expected = || {
+            let tables = self.expects(coverage, date).enumerate();
+            let expected = tables.filter(|(_, (_, expected))| *expected);
+            TableList::of(&self.tables, expected.map(|(at, _)| at))
+        };
+        match self.lacking.get(begun + ended) {
+            Some(known) => known.get_or_init(expected).clone(),
+            None => expected(),
+        }
     }
 
     /// Every number of tables that is expected on some date.
@@ -108,9 +145,15 @@ impl Expectations {
 
     /// How many tables are expected on the date, once any has begun.
     fn alive_on(&self, date: NaiveDate) -> u32 {
+        let (begun, ended) = self.turns_by(date);
+        u32::try_from(begun - ended).unwrap_or(u32::MAX)
+    }
+
+    /// How many tables have begun by the date, and how many were retired before it.
+    fn turns_by(&self, date: NaiveDate) -> (usize, usize) {
         let begun = self.beginnings.partition_point(|from| *from <= date);
         let ended = self.endings.partition_point(|to| *to < date);
-        u32::try_from(begun - ended).unwrap_or(u32::MAX)
+        (begun, ended)
     }
 
     /// Every table, and whether it is expected on the date.
@@ -152,30 +195,52 @@ impl Life {
     }
 }
 
-impl DateCoverage {
-    fn note(&mut self, table: &TableCoverage, date: NaiveDate, expected: bool) {
-        let catalogued = table.catalogued.contains(date);
-        let stored = table.stored.as_ref().map(|stored| stored.contains(date));
-        self.catalogued += u32::from(catalogued);
-        self.stored += u32::from(stored.unwrap_or(catalogued));
+/// What is being noted of one date, tables by their positions.
+#[derive(Default)]
+struct Notes {
+    found: DateCoverage,
+    missing: Vec<usize>,
+    empty: Vec<usize>,
+    unregistered: Vec<usize>,
+    having: Vec<usize>,
+}
+
+impl Notes {
+    fn take(&mut self, at: usize, table: &TableCoverage, day: i64, expected: bool) {
+        let catalogued = table.catalogued.contains_day(day);
+        let stored = table.stored.as_ref().map(|stored| stored.contains_day(day));
+        self.found.catalogued += u32::from(catalogued);
+        self.found.stored += u32::from(stored.unwrap_or(catalogued));
         if catalogued || stored == Some(true) {
-            self.having.push(table.id.clone());
+            self.having.push(at);
         }
         if !expected {
             return;
         }
-        self.expected += 1;
+        self.found.expected += 1;
         match (catalogued, stored.unwrap_or(catalogued)) {
-            (true, true) => self.present += 1,
-            (true, false) => self.empty.push(table.id.clone()),
-            (false, true) => self.unregistered.push(table.id.clone()),
+            (true, true) => self.found.present += 1,
+            (true, false) => self.empty.push(at),
+            (false, true) => self.unregistered.push(at),
             (false, false) => {}
         }
         if !(catalogued && stored.unwrap_or(true)) {
-            self.missing.push(table.id.clone());
+            self.missing.push(at);
         }
     }
 
+    fn together(self, tables: &Arc<[TableId]>) -> DateCoverage {
+        DateCoverage {
+            missing: TableList::of(tables, self.missing),
+            empty: TableList::of(tables, self.empty),
+            unregistered: TableList::of(tables, self.unregistered),
+            having: TableList::of(tables, self.having),
+            ..self.found
+        }
+    }
+}
+
+impl DateCoverage {
     /// Whether no table has anything of the date.
     #[must_use]
     pub(super) fn is_bare(&self) -> bool {
@@ -197,6 +262,17 @@ pub fn expected_tables(coverage: &Coverage, date: NaiveDate) -> Vec<TableId> {
         .filter(|(_, expected)| *expected)
         .map(|(table, _)| table.id.clone())
         .collect()
+}
+
+fn touched_dates(coverage: &Coverage) -> DateSet {
+    let mut dates = DateSet::default();
+    for table in &coverage.tables {
+        dates.add_all(&table.catalogued);
+        if let Some(stored) = &table.stored {
+            dates.add_all(stored);
+        }
+    }
+    dates
 }
 
 fn all_dates(coverage: &Coverage) -> Vec<NaiveDate> {
@@ -256,7 +332,10 @@ mod tests {
             let tables = (0..4).map(|n| table(n, &lacks[n], &unstored, from[n]));
             let coverage = Coverage { tables: tables.collect(), ..Coverage::default() };
             let quick = Expectations::of(&coverage);
-            let slow = Expectations { whole: DateSet::default(), ..quick.clone() };
+            let every_day = (0..95).map(day).collect();
+            let slow = Expectations {
+                whole: DateSet::default(), touched: every_day, ..quick.clone()
+            };
             for date in (0..95).map(day) {
                 let (quick, slow) = (quick.on(&coverage, date), slow.on(&coverage, date));
                 prop_assert_eq!(quick.is_whole(), slow.is_whole(), "{}", date);

@@ -240,9 +240,11 @@ async fn whatever_the_world_says_is_shown_and_never_obeyed() {
     for verdict in &mut census.dates {
         verdict.reason = nasty.into();
         verdict.next = nasty.into();
-        for dump in Arc::make_mut(&mut verdict.dumps) {
+        let mut dumps = verdict.dumps.to_vec();
+        for dump in &mut dumps {
             dump.key = nasty.to_owned();
         }
+        verdict.dumps = (verdict.date, dumps).into();
     }
     dataset.census = Some(Arc::new(census));
     let server = server(report).await;

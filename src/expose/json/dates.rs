@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::runs::RunJson;
 use super::{maybe_instant, value};
 use crate::daemon::Report;
-use crate::domain::{DateStatus, Dump, PassOutcome, TableId};
+use crate::domain::{DateStatus, Dump, PassOutcome, TableId, TableList};
 use crate::expose::advice::{commands, queue_words, repair};
 use crate::expose::words::rfc3339;
 use crate::plan::{Candidate, Census, DateVerdict, Plan, Rest};
@@ -43,7 +43,7 @@ struct DatasetJson<'a> {
 struct DatesJson<'a>(&'a [DateVerdict]);
 
 /// Tables by name, likewise.
-struct Names<'a>(&'a [TableId]);
+struct Names<'a>(&'a TableList);
 
 struct Name<'a>(&'a TableId);
 

@@ -56,7 +56,7 @@ fn first_the_data_speaks() {
         },
         S::NotDue,
     );
-    check("no dump", |world| drop(world.landing.dumps.remove(&gap())), S::NoDump);
+    check("no dump", |world| drop(world.dumps().remove(&gap())), S::NoDump);
     check(
         "one table has it",
         |world| {
@@ -112,7 +112,7 @@ fn the_calendar_and_waivers_yield_to_a_dump() {
         let entry = entry("2026-06-15", "no enforcement");
         world.dataset.calendar.except.insert("holiday".to_owned(), entry);
     };
-    let no_dump = |world: &mut World| drop(world.landing.dumps.remove(&gap()));
+    let no_dump = |world: &mut World| drop(world.dumps().remove(&gap()));
     check("waived, and a dump came", waive, S::Missing);
     check(
         "waived",
@@ -377,7 +377,7 @@ fn lag_counts_expected_dates_only() {
     world.dataset.calendar.expect.retain(|weekday| *weekday != chrono::Weekday::Sun);
     for sunday in ["2026-06-14", "2026-06-21", "2026-06-28"] {
         world.lose(date(sunday));
-        world.landing.dumps.remove(&date(sunday));
+        world.dumps().remove(&date(sunday));
     }
     assert_eq!(lag(&world), (Some(date("2026-06-29")), None, 0));
     world.lose(date("2026-06-13"));

@@ -267,7 +267,7 @@ fn no_load_is_begun_that_would_meet_the_live_dump() {
         "it landed, its event may be on its way",
         |world| {
             at_time("2026-06-30T23:10:00Z")(world);
-            world.landing.dumps.insert(
+            world.dumps().insert(
                 super::night::today(),
                 vec![super::night::dump(super::night::today())].into(),
             );
@@ -278,7 +278,7 @@ fn no_load_is_begun_that_would_meet_the_live_dump() {
         "it landed long ago",
         |world| {
             at_time("2026-06-30T23:40:00Z")(world);
-            world.landing.dumps.insert(
+            world.dumps().insert(
                 super::night::today(),
                 vec![super::night::dump(super::night::today())].into(),
             );

@@ -54,7 +54,7 @@ fn spoil(world: &mut World, date: NaiveDate, how: Spoiled) {
     let then = world.now - Duration::hours(5);
     match how {
         Spoiled::Not | Spoiled::Gap => {}
-        Spoiled::NoDump => drop(world.landing.dumps.remove(&date)),
+        Spoiled::NoDump => drop(world.dumps().remove(&date)),
         Spoiled::Partial => {
             world.catalogued.get_mut(TABLES[0]).unwrap().insert(date);
             world.stored.get_mut(TABLES[0]).unwrap().insert(date);
@@ -72,7 +72,7 @@ fn spoil(world: &mut World, date: NaiveDate, how: Spoiled) {
         Spoiled::Waived => {
             let waiver = entry(&date.to_string(), "no data");
             world.dataset.backfill.waive.insert(format!("w{date}"), waiver);
-            world.landing.dumps.remove(&date);
+            world.dumps().remove(&date);
         }
         Spoiled::Failed(times, safe) => {
             let repeat = if safe { Repeat::FromTheTop } else { Repeat::Unsafe };

@@ -93,7 +93,7 @@ impl World {
             stored: by_table,
             optional: BTreeSet::new(),
             landing: LandingView {
-                dumps,
+                dumps: Arc::new(dumps),
                 usual_arrival_seconds: Some(22 * 3600 + 35 * 60),
                 ..LandingView::default()
             },
@@ -122,6 +122,10 @@ impl World {
         let mut world = Self::whole();
         world.lose(gap());
         world
+    }
+
+    pub(super) fn dumps(&mut self) -> &mut BTreeMap<NaiveDate, Arc<Vec<Dump>>> {
+        Arc::make_mut(&mut self.landing.dumps)
     }
 
     /// No table has the date.

@@ -12,7 +12,7 @@ async fn half_a_date_is_partial_names_the_tables_and_is_never_started() {
     let verdict = bed.verdict("2026-06-15").await;
     assert_eq!(verdict.status, DateStatus::Partial);
     assert_eq!((verdict.tables_present, verdict.tables_expected), (6, 7));
-    assert_eq!(verdict.tables_missing[0].table, "liberator_pcn");
+    assert_eq!(verdict.tables_missing.iter().next().unwrap().table, "liberator_pcn");
     assert!(verdict.reason.contains("liberator_pcn"), "{}", verdict.reason);
     assert!(verdict.next.contains("gapmend explain 2026-06-15"), "{}", verdict.next);
     let healed = bed.heal().await;

@@ -90,10 +90,10 @@ fn evidence(
             dt { "queue" } dd { (queue_words(name, verdict, report)) }
             dt { "tables" } dd { (verdict.tables_present) " of " (verdict.tables_expected) " have it" }
             @if !verdict.tables_missing.is_empty() {
-                dt { "lacking" } dd { ul.plain { @for table in &verdict.tables_missing { li { code { (table) } } } } }
+                dt { "lacking" } dd { ul.plain { @for table in verdict.tables_missing.iter() { li { code { (table) } } } } }
             }
             @if !verdict.tables_having.is_empty() {
-                dt { "having" } dd { ul.plain { @for table in &verdict.tables_having { li { code { (table) } } } } }
+                dt { "having" } dd { ul.plain { @for table in verdict.tables_having.iter() { li { code { (table) } } } } }
             }
             dt { "dumps" } dd {
                 @if verdict.dumps.is_empty() { "none in " code { "s3://" (bucket) } }
