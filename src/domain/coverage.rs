@@ -320,6 +320,18 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
+    #[test]
+    fn a_list_holds_the_tables_that_were_chosen() {
+        let id = |number: usize| TableId { database: "raw".into(), table: number.to_string() };
+        let all: Arc<[TableId]> = (0..70).map(id).collect();
+        let list = TableList::of(&all, [3, 69]);
+        let names: Vec<&str> = list.iter().map(|id| id.table.as_str()).collect();
+        assert_eq!((names, list.len()), (vec!["3", "69"], 2));
+        assert!(!list.is_empty() && TableList::of(&all, []).is_empty());
+        assert_eq!(list, list.iter().cloned().collect());
+        assert_ne!(list, TableList::of(&all, [3]));
+    }
+
     proptest! {
         #[test]
         fn whole_words_say_what_single_dates_say(

@@ -20,6 +20,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import threading
@@ -38,6 +39,8 @@ STAGES = [
     ("survives", ["years::a_year"]),
 ]
 SEEDS = "40"
+# A mutant may also fill the memory.
+MOST_BYTES = 2 << 30
 # Given to every copy: the number of the mutant that is on.
 PICK = f"""
 /// The mutant that is on.
@@ -175,6 +178,7 @@ def first_failure(command, copy, environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES)),
     )
     late = threading.Event()
     alarm = threading.Timer(LIMIT, lambda: (late.set(), tests.kill()))
