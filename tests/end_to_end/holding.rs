@@ -154,7 +154,7 @@ async fn what_must_not_be_uploaded_is_refused_before_anything_is_sent() {
 #[tokio::test]
 async fn todays_own_dump_is_uploaded_without_a_hold_and_fires_the_live_run() {
     let today = now().date_naive();
-    let stage = Stage::set_with(world(), HOLD).await;
+    let stage = stage_without(today).await;
     let (file, date) = (file_of(&stage, today, 4096), today.to_string());
     let mut arguments = upload(file.to_str().unwrap(), &date);
     arguments.push("--live");
