@@ -2,6 +2,7 @@
 //!
 //! The SDK's own client gives a connection a read buffer that grows up to 400 KiB and cannot be
 //! told otherwise; with sixteen of them in flight that is most of what a scan needs to remember.
+//! The read time-out of the SDK's configuration bounds connecting as well.
 
 use std::error::Error;
 use std::fmt;
@@ -86,8 +87,8 @@ impl HttpClient for Http {
         settings: &HttpConnectorSettings,
         _: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        let (pool, patience) = (self.pool.clone(), settings.read_timeout());
-        SharedHttpConnector::new(Connector { http: Http { pool }, patience })
+        let patience = settings.read_timeout();
+        SharedHttpConnector::new(Connector { http: self.clone(), patience })
     }
 }
 

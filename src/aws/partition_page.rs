@@ -22,7 +22,7 @@ use serde::Deserialize;
 
 use crate::platform::Partition;
 
-/// A connection hands on what it has read, up to 400 KB; so much of it is read at once.
+/// A connection hands on all that it has read; so much of it is skimmed at once.
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Takes the list out of the answer of one request; the token stays in the SDK's.

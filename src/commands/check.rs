@@ -26,21 +26,33 @@ pub(super) async fn check(global: &GlobalArgs, out: &mut Out) -> Outcome {
 
 async fn ledger(session: &Session) -> Finding {
     let subject = format!("ledger {}", session.settings.ledger);
-    match session.ledger("check").await {
-        Ok(ledger) => match ledger.refusal() {
-            None => {
-                let detail = format!("{} entries", ledger.state().seq);
-                Finding { subject, verdict: Verdict::Right, detail, hint: None }
-            }
-            Some(error) => Finding {
-                subject,
-                verdict: Verdict::Wrong,
-                detail: error.in_words(),
-                hint: Some(error.hint().to_owned()),
-            },
-        },
+    let ledger = match session.ledger("check").await {
+        Ok(ledger) => ledger,
         Err(failure) => {
-            Finding { subject, verdict: Verdict::Wrong, detail: failure.to_string(), hint: None }
+            let detail = failure.to_string();
+            return Finding { subject, verdict: Verdict::Wrong, detail, hint: None };
         }
+    };
+    let entries = ledger.state().seq;
+    let trouble = match ledger.refusal() {
+        Some(refusal) => Some(refusal.clone()),
+        None => ledger.try_writing().await.err(),
+    };
+    match trouble {
+        None if entries == 0 => {
+            let detail = "empty, so whether it can be written shows with its first entry";
+            Finding { subject, verdict: Verdict::Right, detail: detail.to_owned(), hint: None }
+        }
+        None => {
+            let detail = format!("{entries} entries, and more can be written");
+            Finding { subject, verdict: Verdict::Right, detail, hint: None }
+        }
+        Some(error) => Finding {
+            subject,
+            // Whoever checks may be somebody else than who runs it.
+            verdict: if error.is_denied() { Verdict::Doubtful } else { Verdict::Wrong },
+            detail: format!("{entries} entries: {}", error.in_words()),
+            hint: Some(error.hint().to_owned()),
+        },
     }
 }

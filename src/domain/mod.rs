@@ -5,18 +5,21 @@
 
 pub mod coverage;
 pub mod date_format;
+pub mod date_set;
 pub mod date_status;
 pub mod dump;
 pub mod failure;
 pub mod partition_date;
 pub mod pipeline;
 pub mod run;
+pub mod table_list;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trigger;
 
-pub use coverage::{Coverage, DateSet, PartitionSample, TableCoverage, TableId, TableList};
+pub use coverage::{Coverage, PartitionSample, TableCoverage};
 pub use date_format::{DateFormat, DateFormatError};
+pub use date_set::DateSet;
 pub use date_status::{DateStatus, Flag};
 pub use dump::{Dump, DumpFault};
 pub use failure::{Blindness, ErrorClass, FailureReason, Seen};
@@ -26,4 +29,5 @@ pub use pipeline::{
     TaskFamily, TaskState, WorkflowNode, WorkflowRun, WorkflowStatistics, WorkflowStatus,
 };
 pub use run::{PassOutcome, RunOutcome, Stage};
+pub use table_list::{TableId, TableList};
 pub use trigger::TriggerState;

@@ -21,7 +21,8 @@ use crate::ledger::{
     Asked, DatasetState, Hold, HoldStep, HoldWhy, Process, Repeat, Run, State, Trace, Upload,
     UploadOutcome,
 };
-use crate::plan::{Candidate, Census, DateDumps, DateVerdict, Gap, Newest, Plan, Rest};
+use crate::observe::{DateDumps, LandingView};
+use crate::plan::{Candidate, Census, DateVerdict, Gap, Newest, Plan, Rest};
 use crate::platform::TaskRequest;
 
 pub(super) const NAME: &str = "liberator";
@@ -47,6 +48,12 @@ pub(super) fn dump(date: NaiveDate) -> Dump {
         last_modified: date.and_hms_opt(23, 7, 42).unwrap().and_utc(),
         archived: None,
     }
+}
+
+/// A date's dumps, as a look has them.
+pub(super) fn dumps(date: NaiveDate, dumps: Vec<Dump>) -> DateDumps {
+    let all = BTreeMap::from([(date, Arc::new(dumps))]);
+    LandingView { dumps: Arc::new(all), ..LandingView::default() }.dumps_of(date)
 }
 
 /// Every date of the window is available, except these.
@@ -142,7 +149,7 @@ fn verdict(day: NaiveDate) -> DateVerdict {
         dumps: if status == DateStatus::NoDump {
             DateDumps::default()
         } else {
-            (day, vec![dump(day)]).into()
+            dumps(day, vec![dump(day)])
         },
         tables_present: [(DateStatus::Available, 17), (DateStatus::Partial, 16)]
             .into_iter()

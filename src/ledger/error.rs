@@ -137,6 +137,12 @@ impl LedgerError {
         )
     }
 
+    /// Whether it is a right that is missing.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Store(error) if error.trouble == Trouble::Denied)
+    }
+
     /// Whether it may be gone at the next try by itself.
     #[must_use]
     pub fn passes(&self) -> bool {

@@ -221,6 +221,21 @@ impl Ledger {
         Err(LedgerError::Contended { tries: APPEND_TRIES })
     }
 
+    /// Whether we may write here, asked for without writing: the last entry is created once more,
+    /// of its own bytes, and whoever may create is told that it exists. An empty ledger cannot be
+    /// asked.
+    ///
+    /// # Errors
+    /// It cannot be written, or would be overwritten.
+    pub async fn try_writing(&self) -> Result<(), LedgerError> {
+        let last = self.state.seq;
+        let Some(bytes) = self.store.get(last).await? else { return Ok(()) };
+        match self.store.create(last, bytes).await? {
+            Created::Exists => Ok(()),
+            Created::Created => Err(StoreError::overwrites(self.store.describe()).into()),
+        }
+    }
+
     /// Whether our last entry was decided so recently that its effect may be asked for
     /// without another look. A clock that went backwards makes it not so.
     pub fn intent_is_fresh(&self) -> bool {

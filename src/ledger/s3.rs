@@ -155,26 +155,14 @@ impl Store for S3Store {
             match self.platform.create_object(&self.bucket, &self.probe_key(), body).await {
                 Ok(Created::Exists) => return Ok(()),
                 Ok(Created::Created) if created == 0 => created += 1,
-                Ok(Created::Created) => return Err(self.overwrites()),
+                Ok(Created::Created) => return Err(StoreError::overwrites(self.describe())),
                 Err(error) if error.class.is_transient() => {
                     last_error = Some(self.error(Operation::Prepare, &error));
                 }
                 Err(error) => return Err(self.error(Operation::Prepare, &error)),
             }
         }
-        Err(last_error.unwrap_or_else(|| self.overwrites()))
-    }
-}
-
-impl S3Store {
-    fn overwrites(&self) -> StoreError {
-        StoreError {
-            operation: Operation::Prepare,
-            place: self.describe(),
-            trouble: Trouble::Unfit,
-            message: "this store overwrites an object although it was told not to (If-None-Match)"
-                .to_owned(),
-        }
+        Err(last_error.unwrap_or_else(|| StoreError::overwrites(self.describe())))
     }
 }
 

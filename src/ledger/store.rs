@@ -172,6 +172,19 @@ pub struct StoreError {
     pub message: String,
 }
 
+impl StoreError {
+    /// A store that cannot keep the promise of [`Store::create`].
+    pub(super) fn overwrites(place: String) -> Self {
+        let message = "this store overwrites an object although it was told not to (If-None-Match)";
+        Self {
+            operation: Operation::Prepare,
+            place,
+            trouble: Trouble::Unfit,
+            message: message.to_owned(),
+        }
+    }
+}
+
 /// The file name of an entry or a checkpoint.
 #[must_use]
 pub fn file_name(seq: u64) -> String {

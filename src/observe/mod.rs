@@ -18,6 +18,7 @@ mod watch;
 mod zip_tail;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -79,6 +80,36 @@ pub struct LandingView {
     /// How long after its date's midnight UTC a live dump usually lands, in seconds, learned
     /// from the listing: the earliest of the last ones, less a margin.
     pub usual_arrival_seconds: Option<u32>,
+}
+
+impl LandingView {
+    /// The dumps of one date.
+    #[must_use]
+    pub fn dumps_of(&self, date: NaiveDate) -> DateDumps {
+        DateDumps { all: Arc::clone(&self.dumps), date }
+    }
+}
+
+/// The dumps of one date, beside the look they come from: most dates are whole, and nobody asks
+/// for theirs.
+#[derive(Clone, Debug, Default)]
+pub struct DateDumps {
+    all: Arc<BTreeMap<NaiveDate, Arc<Vec<Dump>>>>,
+    date: NaiveDate,
+}
+
+impl Deref for DateDumps {
+    type Target = [Dump];
+
+    fn deref(&self) -> &[Dump] {
+        self.all.get(&self.date).map_or(&[], |dumps| dumps.as_slice())
+    }
+}
+
+impl PartialEq for DateDumps {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
 }
 
 /// What one pass sees of the pipeline.

@@ -23,9 +23,9 @@ pub(super) struct Expectations {
     tables: Arc<[TableId]>,
     /// `None` for a table that never had any date, or is optional.
     lives: Vec<Option<Life>>,
-    /// The days on which tables begin, and those after which they are retired, sorted.
-    beginnings: Vec<NaiveDate>,
-    endings: Vec<NaiveDate>,
+    /// The days on which tables begin, and those after which they are retired.
+    beginnings: Tally,
+    endings: Tally,
     /// Dates that all tables expected on them have: most dates of most feeds, so they are told
     /// for sixty-four days and a table at once.
     whole: DateSet,
@@ -36,6 +36,33 @@ pub(super) struct Expectations {
     lacking: Vec<OnceCell<TableList>>,
     /// Dates of which some table has objects from two writes.
     written_twice: DateSet,
+}
+
+/// Days on which something happens, each with how often anything has happened by then.
+#[derive(Clone, Debug)]
+struct Tally(Vec<(NaiveDate, usize)>);
+
+impl Tally {
+    fn of(days: impl Iterator<Item = NaiveDate>) -> Self {
+        let mut days: Vec<NaiveDate> = days.collect();
+        days.sort_unstable();
+        let last_of_each = |at: &usize| days.get(at + 1) != Some(&days[*at]);
+        Self((0..days.len()).filter(last_of_each).map(|at| (days[at], at + 1)).collect())
+    }
+
+    /// How often by the end of the day.
+    fn by(&self, date: NaiveDate) -> usize {
+        let passed = self.0.partition_point(|(day, _)| *day <= date);
+        passed.checked_sub(1).map_or(0, |last| self.0[last].1)
+    }
+
+    fn total(&self) -> usize {
+        self.0.last().map_or(0, |(_, total)| *total)
+    }
+
+    fn days(&self) -> impl Iterator<Item = NaiveDate> {
+        self.0.iter().map(|(day, _)| *day)
+    }
 }
 
 /// From when to when a table is expected.
@@ -74,19 +101,17 @@ impl Expectations {
     /// Reads the tables' lives from what they have.
     #[must_use]
     pub(super) fn of(coverage: &Coverage) -> Self {
-        let seen = all_dates(coverage);
+        let needed = coverage.tables.iter().filter(|table| !table.optional);
+        let seen = union(needed.map(|table| &table.catalogued));
         let lives: Vec<_> = coverage.tables.iter().map(|table| life(table, &seen)).collect();
-        let mut beginnings: Vec<_> = lives.iter().flatten().map(|life| life.from).collect();
-        let mut endings: Vec<_> = lives.iter().flatten().filter_map(|life| life.to).collect();
-        beginnings.sort_unstable();
-        endings.sort_unstable();
-        let twice = coverage.tables.iter().flat_map(|table| table.written_twice.iter());
+        let beginnings = Tally::of(lives.iter().flatten().map(|life| life.from));
+        let endings = Tally::of(lives.iter().flatten().filter_map(|life| life.to));
         Self {
             tables: coverage.tables.iter().map(|table| table.id.clone()).collect(),
             whole: whole_dates(coverage, &lives, &seen),
-            touched: touched_dates(coverage),
-            lacking: vec![OnceCell::new(); beginnings.len() + endings.len() + 1],
-            written_twice: twice.collect(),
+            touched: union(coverage.tables.iter().flat_map(held)),
+            lacking: vec![OnceCell::new(); beginnings.total() + endings.total() + 1],
+            written_twice: union(coverage.tables.iter().map(|table| &table.written_twice)),
             lives,
             beginnings,
             endings,
@@ -130,16 +155,13 @@ impl Expectations {
             let expected = tables.filter(|(_, (_, expected))| *expected);
             TableList::of(&self.tables, expected.map(|(at, _)| at))
         };
-        match self.lacking.get(begun + ended) {
-            Some(known) => known.get_or_init(expected).clone(),
-            None => expected(),
-        }
+        self.lacking[begun + ended].get_or_init(expected).clone()
     }
 
     /// Every number of tables that is expected on some date.
     pub(super) fn counts(&self) -> BTreeSet<u32> {
-        let turns = self.beginnings.iter().copied();
-        let turns = turns.chain(self.endings.iter().filter_map(NaiveDate::succ_opt));
+        let retired = self.endings.days().filter_map(|last| last.succ_opt());
+        let turns = self.beginnings.days().chain(retired);
         turns.map(|date| self.alive_on(date)).collect()
     }
 
@@ -151,9 +173,8 @@ impl Expectations {
 
     /// How many tables have begun by the date, and how many were retired before it.
     fn turns_by(&self, date: NaiveDate) -> (usize, usize) {
-        let begun = self.beginnings.partition_point(|from| *from <= date);
-        let ended = self.endings.partition_point(|to| *to < date);
-        (begun, ended)
+        let before = date.pred_opt().unwrap_or(date);
+        (self.beginnings.by(date), self.endings.by(before))
     }
 
     /// Every table, and whether it is expected on the date.
@@ -171,14 +192,14 @@ impl Expectations {
 }
 
 /// The dates that some table is expected on, and that each table expected on them has.
-fn whole_dates(coverage: &Coverage, lives: &[Option<Life>], seen: &[NaiveDate]) -> DateSet {
+fn whole_dates(coverage: &Coverage, lives: &[Option<Life>], seen: &DateSet) -> DateSet {
     let (Some(first), Some(last)) = (seen.first(), seen.last()) else { return DateSet::default() };
     let lives =
         coverage.tables.iter().zip(lives).filter_map(|(table, life)| Some((table, (*life)?)));
     let mut whole = DateSet::default();
     let mut lacking = DateSet::default();
     for (table, life) in lives {
-        let lives_in = (life.from.max(*first), life.to.unwrap_or(*last).min(*last));
+        let lives_in = (life.from.max(first), life.to.unwrap_or(last).min(last));
         whole.insert_span(lives_in);
         lacking.insert_span_without(lives_in, &table.catalogued);
         if let Some(stored) = &table.stored {
@@ -264,31 +285,23 @@ pub fn expected_tables(coverage: &Coverage, date: NaiveDate) -> Vec<TableId> {
         .collect()
 }
 
-fn touched_dates(coverage: &Coverage) -> DateSet {
-    let mut dates = DateSet::default();
-    for table in &coverage.tables {
-        dates.add_all(&table.catalogued);
-        if let Some(stored) = &table.stored {
-            dates.add_all(stored);
-        }
-    }
-    dates
+/// What a table has in the catalog, and in the objects where those were listed.
+fn held(table: &TableCoverage) -> impl Iterator<Item = &DateSet> {
+    std::iter::once(&table.catalogued).chain(&table.stored)
 }
 
-fn all_dates(coverage: &Coverage) -> Vec<NaiveDate> {
-    let mut dates = DateSet::default();
-    for table in coverage.tables.iter().filter(|table| !table.optional) {
-        dates.add_all(&table.catalogued);
-    }
-    dates.iter().collect()
+fn union<'a>(sets: impl Iterator<Item = &'a DateSet>) -> DateSet {
+    sets.fold(DateSet::default(), |mut all, set| {
+        all.add_all(set);
+        all
+    })
 }
 
-fn life(table: &TableCoverage, seen: &[NaiveDate]) -> Option<Life> {
+fn life(table: &TableCoverage, seen: &DateSet) -> Option<Life> {
     let stored = table.stored.as_ref();
     let from = table.begins.or_else(|| stored.and_then(DateSet::first))?;
     let last = table.catalogued.last().or_else(|| stored.and_then(DateSet::last)).unwrap_or(from);
-    let lacking = seen.len() - seen.partition_point(|date| *date <= last);
-    let to = (lacking >= RETIRED_AFTER_DATES).then_some(last);
+    let to = (seen.len_after(last) >= RETIRED_AFTER_DATES).then_some(last);
     (!table.optional).then_some(Life { from, to })
 }
 

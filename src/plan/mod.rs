@@ -37,7 +37,7 @@ mod wake;
 use chrono::{DateTime, NaiveDate, Utc};
 
 pub use calendar::{is_expected, local, local_instant};
-pub use census::{Census, DateDumps, DateVerdict, Gap};
+pub use census::{Census, DateVerdict, Gap};
 pub use expected::{RETIRED_AFTER_DATES, expected_tables};
 pub(crate) use gates::odd_target;
 pub use hold::{HoldPlan, tend};

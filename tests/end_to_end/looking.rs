@@ -149,6 +149,28 @@ async fn check_uses_each_right_that_a_look_needs() {
     stage.run(&["check"]).await.with_code(0);
 }
 
+#[tokio::test]
+async fn check_sees_that_nothing_could_be_written_down() {
+    let ledger = "[ledger]\nurl = \"s3://gapmend-ledger/gapmend\"\n";
+    let stage = Stage::set_with(world().gap(days_ago(12)), ledger).await;
+    stage.run(&["heal"]).await.with_code(0);
+    let written = || {
+        let world = stage.sim.lock();
+        world.list_objects("gapmend-ledger", "", None, 1_000).unwrap()
+    };
+    let before = written();
+    stage.run(&["check"]).await.with_code(0);
+    assert_eq!(written(), before, "it wrote nothing");
+
+    let denied = (FaultWhen::Always, FaultKind::Denied, Moment::Before);
+    stage.sim.lock().faults.add("s3:PutObject", denied.0, denied.1, denied.2);
+    let answer = stage.json(&["check"]).await;
+    let findings = answer["findings"].as_array().unwrap().iter();
+    let ledger = findings.last().unwrap();
+    assert_eq!(ledger["verdict"], "warning", "{ledger}");
+    assert!(ledger["detail"].as_str().unwrap().contains("s3:PutObject"), "{ledger}");
+}
+
 const HOLDS_IN: &str = r#"
 [datasets.liberator.trigger]
 hold = "upload"

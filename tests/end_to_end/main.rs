@@ -12,6 +12,7 @@ mod asking;
 mod browsing;
 mod demo;
 mod documented;
+mod encrypted;
 mod faults;
 mod granted;
 mod healing;

@@ -26,6 +26,6 @@ edit() {
 edit src/lib.rs '/^pub mod (aws|commands|expose);/d'
 edit src/sim/mod.rs '/^pub mod wire;/d'
 edit Cargo.toml \
-    -e '/^(aws-[a-z0-9-]+|axum|clap|clap_complete|clap_mangen|comfy-table|hyper|hyper-rustls|hyper-util|indicatif|maud|prometheus|rustls|default-run) = /d' \
+    -e '/^(aws-[a-z0-9-]+|axum|clap|clap_complete|clap_mangen|comfy-table|hyper|hyper-rustls|hyper-util|indicatif|maud|prometheus|rcgen|rustls|tokio-rustls|default-run) = /d' \
     -e '/^\[\[bench\]\]/,/^harness/d' \
     -e '/^\[profile\.dev\]/a opt-level = 2'

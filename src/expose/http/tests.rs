@@ -244,7 +244,7 @@ async fn whatever_the_world_says_is_shown_and_never_obeyed() {
         for dump in &mut dumps {
             dump.key = nasty.to_owned();
         }
-        verdict.dumps = (verdict.date, dumps).into();
+        verdict.dumps = sample::dumps(verdict.date, dumps);
     }
     dataset.census = Some(Arc::new(census));
     let server = server(report).await;

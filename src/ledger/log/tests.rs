@@ -44,6 +44,18 @@ async fn an_empty_ledger_begins_with_entry_one() {
 }
 
 #[tokio::test]
+async fn whether_it_can_be_written_is_asked_without_writing() {
+    let store = filled(3).await;
+    let before = store.entries();
+    let ledger = open(&store, "a").await;
+    ledger.try_writing().await.unwrap();
+    assert_eq!(store.entries(), before);
+    store.queue(Operation::Create, Fault::Answers(Trouble::Denied));
+    assert!(ledger.try_writing().await.unwrap_err().is_denied());
+    open(&MemoryStore::new(), "a").await.try_writing().await.unwrap();
+}
+
+#[tokio::test]
 async fn who_is_behind_reads_the_tail_and_decides_again() {
     let store = MemoryStore::new();
     let (mut a, mut b) = (open(&store, "a").await, open(&store, "b").await);

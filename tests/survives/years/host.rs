@@ -145,10 +145,9 @@ impl Host {
     /// Whether this is no time to be slow: a load of ours is alive, or we hold the rule.
     fn is_busy(&self) -> bool {
         let world = self.year.sim.lock();
-        let held = world
-            .rule_history()
-            .last()
-            .is_some_and(|change| change.state == RuleSetting::Disabled && change.who == "caller");
+        let changes = world.rule_history().iter().rev();
+        let mut off = changes.take_while(|change| change.state == RuleSetting::Disabled);
+        let held = off.any(|change| change.who == "caller"); // whoever disabled it once more
         held || world.has_live_task_of("gapmend/")
     }
 }
