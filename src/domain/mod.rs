@@ -31,3 +31,37 @@ pub use pipeline::{
 pub use run::{PassOutcome, RunOutcome, Stage};
 pub use table_list::{TableId, TableList};
 pub use trigger::TriggerState;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde::Serialize;
+
+    use super::*;
+
+    #[track_caller]
+    fn assert_spelled<T: Copy + Serialize>(all: &[T], label: impl Fn(T) -> &'static str) {
+        for one in all {
+            assert_eq!(serde_json::to_value(one).unwrap(), label(*one));
+        }
+    }
+
+    #[test]
+    fn a_label_is_the_word_that_the_ledger_keeps() {
+        assert_spelled(&DateStatus::ALL, DateStatus::label);
+        assert_spelled(&Flag::ALL, Flag::label);
+        assert_spelled(&ErrorClass::ALL, ErrorClass::label);
+        assert_spelled(&FailureReason::ALL, FailureReason::label);
+        assert_spelled(&Stage::ALL, Stage::label);
+        assert_spelled(&RunOutcome::ALL, RunOutcome::label);
+        assert_spelled(&PassOutcome::ALL, PassOutcome::label);
+        assert_spelled(&TriggerState::ALL, TriggerState::label);
+    }
+
+    #[test]
+    fn every_status_has_a_letter_of_its_own() {
+        let letters: BTreeSet<char> = DateStatus::ALL.iter().map(|it| it.letter()).collect();
+        assert_eq!(letters.len(), DateStatus::ALL.len());
+    }
+}

@@ -73,7 +73,7 @@ async fn a_service_that_proves_itself_is_asked() {
 }
 
 #[tokio::test]
-async fn nothing_is_told_to_one_that_does_not() {
+async fn nothing_is_asked_of_one_that_does_not() {
     let encrypted = Encrypted::set().await;
     let stranger = generate_simple_self_signed([HOST.to_owned()]).unwrap().cert.pem();
     let came = encrypted.scan_believing(&stranger).await.with_code(1);
