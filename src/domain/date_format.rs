@@ -210,6 +210,35 @@ mod tests {
         assert!(matches!(DateFormat::new("dump.zip"), Err(DateFormatError::Incomplete(_))));
         assert!(matches!(DateFormat::new("%Y%m%d%Q"), Err(DateFormatError::Unknown(_))));
         assert!(DateFormat::new("sql-to-parquet-%Y-%m-%d-backdated").is_ok());
+        assert!(matches!(DateFormat::new("%a %Y%m%d"), Err(DateFormatError::NotADay(_))));
+        let named = DateFormat::new("%d-%b-%Y").unwrap();
+        assert_eq!(named.parse("04-Jun-2021"), Some(date("2021-06-04")));
+    }
+
+    #[test]
+    fn a_format_is_told_as_it_was_written() {
+        let format = DateFormat::new("%Y%m%d").unwrap();
+        assert_eq!(
+            format!("{format} {format:?} {}", format.pattern()),
+            "%Y%m%d DateFormat(%Y%m%d) %Y%m%d"
+        );
+    }
+
+    #[test]
+    fn two_digits_of_a_year_are_read_as_strftime_reads_them() {
+        let format = DateFormat::new("%y%m%d").unwrap();
+        assert_eq!(format.parse("690101"), Some(date("2069-01-01")));
+        assert_eq!(format.parse("700101"), Some(date("1970-01-01")));
+    }
+
+    #[test]
+    fn what_has_no_fixed_width_or_says_a_thing_twice_is_left_to_strftime() {
+        for pattern in ["%Y%m%d%d", "%Y%m%m%d", "%Y%y%m%d", "%Y%Y%m%d", "%Y %m%d", "%d-%b-%Y"] {
+            let format = DateFormat::new(pattern).unwrap();
+            assert_eq!(format.fixed, None, "{pattern}");
+            let text = format.render(date("2021-06-04"));
+            assert_eq!(format.parse(&text), Some(date("2021-06-04")), "{pattern}");
+        }
     }
 
     const FIXED: [&str; 5] =

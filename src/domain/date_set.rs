@@ -204,6 +204,18 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_set_is_empty_until_a_date_is_in_it() {
+        let (first, last) = ("2026-01-01".parse().unwrap(), "2026-03-31".parse().unwrap());
+        let mut set = DateSet::starting_at(first);
+        assert!(set.is_empty());
+        set.insert_span((first, last));
+        assert_eq!(
+            (set.is_empty(), set.len(), set.first(), set.last()),
+            (false, 90, Some(first), Some(last))
+        );
+    }
+
     proptest! {
         #[test]
         fn whole_words_say_what_single_dates_say(

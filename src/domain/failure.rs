@@ -180,3 +180,34 @@ impl FailureReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_error_means_for_its_effect_and_for_the_next_try() {
+        use ErrorClass as E;
+        let unknown = [E::Server, E::Timeout, E::Transport];
+        let transient = [E::Throttled, E::Conflict, E::Server, E::Timeout, E::Transport];
+        for class in E::ALL {
+            assert_eq!(class.effect_unknown(), unknown.contains(&class), "{class:?}");
+            assert_eq!(class.is_transient(), transient.contains(&class), "{class:?}");
+            let promises = class.hint().contains("tried again");
+            assert_eq!(promises, class.is_transient(), "{class:?}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_seen_is_told() {
+        let blindness = Blindness {
+            what: "the tasks".to_owned(),
+            why: "no answer".to_owned(),
+            class: ErrorClass::Denied,
+        };
+        let words = blindness.to_string();
+        assert!(words.starts_with("could not see the tasks: no answer (check the"), "{words}");
+        assert_eq!(Seen::<()>::Blind(vec![blindness.clone()]).blindness(), [blindness]);
+        assert_eq!(Seen::Known(()).blindness(), []);
+    }
+}

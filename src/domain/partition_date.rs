@@ -135,6 +135,14 @@ mod tests {
         assert_eq!(span.to_string(), "2022-06-10..2022-06-20");
     }
 
+    #[test]
+    fn dates_that_follow_each_other_are_one_range() {
+        let dates = ["2022-06-10", "2022-06-11", "2022-06-13"].map(date);
+        let spans = fold_ranges(dates, |before, after| before.succ_opt() == Some(after));
+        let words: Vec<String> = spans.iter().map(ToString::to_string).collect();
+        assert_eq!(words, ["2022-06-10..2022-06-11", "2022-06-13"]);
+    }
+
     /// The names that dumps, snapshots and partitions have had.
     const FORMATS: [&str; 6] = [
         "liberator_dump_%y%m%d.zip",

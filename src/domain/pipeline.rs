@@ -274,3 +274,18 @@ pub struct TaskFamily {
     /// The environment variable that carries a backdated run's date.
     pub date_variable: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_is_only_listed_is_alive_and_one_that_stops_still_is() {
+        let listed = Task::listed("arn".to_owned());
+        assert!(listed.is_alive() && !listed.is_described());
+        let stopping = Task { state: TaskState::Stopping, ..listed.clone() };
+        assert!(stopping.is_alive() && stopping.is_described());
+        let stopped = Task { state: TaskState::Stopped, ..listed };
+        assert!(!stopped.is_alive() && stopped.is_described());
+    }
+}

@@ -102,5 +102,6 @@ mod tests {
         assert!(!list.is_empty() && TableList::of(&all, []).is_empty());
         assert_eq!(list, list.iter().cloned().collect());
         assert_ne!(list, TableList::of(&all, [3]));
+        assert_eq!(all[3].to_string(), "raw.3");
     }
 }

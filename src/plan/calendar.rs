@@ -85,11 +85,29 @@ pub fn local(timezone: Tz, at: DateTime<Utc>) -> (NaiveDate, NaiveTime) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeMap;
+
+    use chrono::Weekday;
     use chrono_tz::Europe::London;
+
+    use super::*;
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_weekday_is_expected_when_the_calendar_has_it() {
+        let monday = "2026-06-15".parse().unwrap();
+        let calendar = |day| Calendar {
+            expect: vec![day],
+            arrives_by: NaiveTime::MIN,
+            ready_by: (1, NaiveTime::MIN),
+            except: BTreeMap::new(),
+            also: BTreeMap::new(),
+        };
+        assert!(is_expected(&calendar(Weekday::Mon), monday));
+        assert!(!is_expected(&calendar(Weekday::Tue), monday));
     }
 
     #[test]

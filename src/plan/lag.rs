@@ -69,3 +69,84 @@ pub(super) fn gaps(dates: &[DateVerdict]) -> Vec<Gap> {
 fn is_next_day(previous: Option<&DateVerdict>, verdict: &DateVerdict) -> bool {
     previous.and_then(|before| before.date.succ_opt()) == Some(verdict.date)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::{DateStatus as S, TableList};
+    use crate::observe::DateDumps;
+
+    fn day(number: u64) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 6, 1).unwrap() + chrono::Days::new(number)
+    }
+
+    fn verdict(number: u64, status: DateStatus, in_window: bool) -> DateVerdict {
+        DateVerdict {
+            date: day(number),
+            in_window,
+            status,
+            reason: "".into(),
+            next: "".into(),
+            until: None,
+            flags: BTreeSet::new(),
+            dumps: DateDumps::default(),
+            tables_present: 0,
+            tables_expected: 0,
+            tables_missing: TableList::default(),
+            tables_having: TableList::default(),
+        }
+    }
+
+    fn window(statuses: &[DateStatus]) -> Vec<DateVerdict> {
+        (0..).zip(statuses).map(|(number, status)| verdict(number, *status, true)).collect()
+    }
+
+    #[test]
+    fn the_watermark_passes_over_what_is_whole_waived_or_not_expected_and_stops_at_a_gap() {
+        let dates = window(&[S::Available, S::Waived, S::NotExpected, S::Available, S::NoDump]);
+        assert_eq!(whole_through(&dates), Some(day(3)));
+        assert_eq!(whole_through(&dates[2..3]), None, "nothing of it was expected");
+        assert_eq!(whole_through(&dates[4..]), None);
+        let named = verdict(0, S::Available, false);
+        assert_eq!(whole_through(&[named]), None, "the window alone counts");
+    }
+
+    #[test]
+    fn what_lies_behind_is_expected_due_and_after_the_watermark() {
+        let dates = window(&[S::Available, S::Missing, S::NotExpected, S::Available, S::NotDue]);
+        assert_eq!(dates_behind(&dates, Some(day(0))), 2);
+        assert_eq!(dates_behind(&dates, None), 3);
+        assert_eq!(dates_behind(&[verdict(0, S::Missing, false)], None), 0);
+    }
+
+    #[test]
+    fn gaps_are_ranges_of_one_status_over_days_that_nobody_expects() {
+        let dates = window(&[
+            S::Missing,
+            S::NotExpected,
+            S::Missing,
+            S::NoDump,
+            S::Available,
+            S::NoDump,
+            S::NoDump,
+        ]);
+        let ranges: Vec<_> =
+            gaps(&dates).iter().map(|gap| (gap.from, gap.to, gap.status, gap.dates)).collect();
+        let expected = [
+            (day(0), day(2), S::Missing, 2),
+            (day(3), day(3), S::NoDump, 1),
+            (day(5), day(6), S::NoDump, 2),
+        ];
+        assert_eq!(ranges, expected);
+    }
+
+    #[test]
+    fn dates_that_were_named_are_one_range_only_when_they_follow_each_other() {
+        let named = |number| verdict(number, S::Missing, false);
+        let dates = [named(0), named(1), named(3), verdict(4, S::Missing, true)];
+        let ranges: Vec<_> = gaps(&dates).iter().map(|gap| (gap.from, gap.to)).collect();
+        assert_eq!(ranges, [(day(0), day(1)), (day(3), day(3)), (day(4), day(4))]);
+    }
+}
