@@ -1,13 +1,15 @@
 //! One row a gate: what closes it, and what the plan rests on.
 
-use super::night::{World, at, blindness, date, entry, gap, live_task};
+use chrono::Duration;
+
+use super::night::{World, at, blindness, date, dump, entry, gap, live_task, today};
 use crate::config::Mode;
 use crate::domain::{
     Export, ExportStatus, RuleState, RunOutcome, Seen, Snapshot, Stage, WorkflowRun, WorkflowStatus,
 };
-use crate::ledger::{Repeat, Request};
+use crate::ledger::{Event, HoldStep, HoldWhy, Repeat, Request};
 use crate::observe::Traffic;
-use crate::plan::{Rest, Step};
+use crate::plan::{self, Rest, Step, gates};
 
 fn check(what: &str, spoil: impl FnOnce(&mut World), expected: &str) {
     let mut world = World::with_gap();
@@ -50,6 +52,11 @@ fn people_close_gates() {
             let until = at("2026-06-30T11:59:00Z");
             world.request(at("2026-06-29T00:00:00Z"), Request::Pause { until });
         },
+        "begins",
+    );
+    check(
+        "a pause that ends right now",
+        |world| world.request(at("2026-06-29T00:00:00Z"), Request::Pause { until: world.now }),
         "begins",
     );
     check(
@@ -107,6 +114,8 @@ fn hours_may_pass_midnight() {
     check("before", hours("14:00:00", "18:00:00"), "outside_hours");
     check("outside, over midnight", hours("22:00:00", "04:00:00"), "outside_hours");
     check("inside, over midnight", hours("12:30:00", "04:00:00"), "begins");
+    check("inside, after midnight", hours("22:00:00", "14:00:00"), "begins");
+    check("at the end, over midnight", hours("22:00:00", "13:00:00"), "outside_hours");
     let mut world = World::with_gap();
     hours("22:00:00", "04:00:00")(&mut world);
     let Err(Rest::OutsideHours { until }) = world.plan().step else { panic!("it is open") };
@@ -189,6 +198,16 @@ fn the_world_closes_gates() {
         "odd_trigger",
     );
     check(
+        "no subnets",
+        |world| world_rule(world).targets[0].network.as_mut().unwrap().subnets.clear(),
+        "odd_trigger",
+    );
+    check(
+        "no security groups",
+        |world| world_rule(world).targets[0].network.as_mut().unwrap().security_groups.clear(),
+        "odd_trigger",
+    );
+    check(
         "traffic unseen",
         |world| {
             world.watch.traffic = Some(Seen::Blind(vec![blindness()]));
@@ -245,6 +264,12 @@ fn snapshots_are_left_to_be_exported() {
     check("being made", snapshot("creating", vec![], long_ago), "unsettled_snapshot");
     check("not exported yet", snapshot("available", vec![], recent), "unsettled_snapshot");
     check("never exported", snapshot("available", vec![], long_ago), "begins");
+    let six_hours_ago = "2026-06-30T06:00:00Z";
+    check(
+        "may be exported yet",
+        snapshot("available", vec![], six_hours_ago),
+        "unsettled_snapshot",
+    );
     check("failed", snapshot("failed", vec![], recent), "begins");
     let running = export(ExportStatus::InProgress);
     check("being exported", snapshot("available", vec![running], recent), "export_running");
@@ -261,31 +286,155 @@ fn no_load_is_begun_that_would_meet_the_live_dump() {
         }
     };
     check("three hours before", at_time("2026-06-30T19:34:00Z"), "begins");
+    check("a load before, to the second", at_time("2026-06-30T19:35:00Z"), "begins");
     check("less than a load before", at_time("2026-06-30T19:36:00Z"), "live_dump_due");
     check("at its time", at_time("2026-06-30T22:50:00Z"), "live_dump_due");
     check(
         "it landed, its event may be on its way",
         |world| {
             at_time("2026-06-30T23:10:00Z")(world);
-            world.dumps().insert(
-                super::night::today(),
-                vec![super::night::dump(super::night::today())].into(),
-            );
+            world.dumps().insert(today(), vec![dump(today())].into());
         },
         "live_dump_due",
+    );
+    check(
+        "it landed, its event has settled to the second",
+        |world| {
+            at_time("2026-06-30T23:20:00Z")(world);
+            world.dumps().insert(today(), vec![dump(today())].into());
+        },
+        "begins",
+    );
+    check(
+        "it lands later than now, by a clock that is ahead of ours",
+        |world| {
+            at_time("2026-06-30T23:00:00Z")(world);
+            world.dumps().insert(today(), vec![dump(today())].into());
+        },
+        "begins",
     );
     check(
         "it landed long ago",
         |world| {
             at_time("2026-06-30T23:40:00Z")(world);
-            world.dumps().insert(
-                super::night::today(),
-                vec![super::night::dump(super::night::today())].into(),
-            );
+            world.dumps().insert(today(), vec![dump(today())].into());
         },
         "begins",
     );
     check("it never came", at_time("2026-07-01T01:00:00Z"), "begins");
+}
+
+#[test]
+fn a_live_run_that_is_driven_comes_first() {
+    let swept = |missed: bool| {
+        move |world: &mut World| {
+            let (dataset, date) = ("liberator".to_owned(), today());
+            let (key, etag) = ("key".to_owned(), "etag".to_owned());
+            let event = Event::LiveDumpSwept { dataset, date, key, etag, missed };
+            world.note(at("2026-06-30T11:00:00Z"), vec![event]);
+        }
+    };
+    let driven = |when: &'static str| {
+        move |world: &mut World| {
+            swept(false)(world);
+            let (dataset, date) = ("liberator".to_owned(), today());
+            let task = super::night::task_request("live");
+            let intent = Event::LiveDriveIntended { dataset: dataset.clone(), date, task };
+            let task_arn = "arn".to_owned();
+            let answer = Event::LiveDriveSubmitted { dataset, date, task_arn };
+            world.note(at(when), vec![intent, answer]);
+        }
+    };
+    check("it is to be driven", swept(false), "live_task");
+    check("it was missed", swept(true), "begins");
+    check("its task may not show itself yet", driven("2026-06-30T11:55:01Z"), "live_task");
+    check("its task would be seen", driven("2026-06-30T11:55:00Z"), "begins");
+}
+
+#[test]
+fn a_rule_that_is_held_for_another_datasets_run_is_waited_for() {
+    let held = |steps: &'static [HoldStep], begun: bool| {
+        move |world: &mut World| {
+            let run = if begun {
+                let run = world.begin(at("2026-06-30T04:00:00Z"), date("2026-06-11"), Stage::Load);
+                world.end(at("2026-06-30T05:00:00Z"), RunOutcome::Succeeded, Repeat::FromTheTop);
+                run
+            } else {
+                "other/2026-06-11/1".to_owned()
+            };
+            let intended = Event::HoldIntended {
+                hold: "h".to_owned(),
+                dataset: "other".to_owned(),
+                rule: "other-rule".to_owned(),
+                event_bus: "default".to_owned(),
+                prior_state: "ENABLED".to_owned(),
+                why: HoldWhy::Run { run },
+                until: at("2026-06-30T17:00:00Z"),
+                dead_man: None,
+            };
+            world.note(at("2026-06-30T11:00:00Z"), vec![intended]);
+            for step in steps {
+                let moved = Event::HoldMoved { hold: "h".to_owned(), step: *step };
+                world.note(at("2026-06-30T11:00:00Z"), vec![moved]);
+            }
+        }
+    };
+    use HoldStep::{Armed, Disabled, WorkDone};
+    check("its run is next", held(&[Armed, Disabled], false), "other_dataset");
+    check("its run was given up", held(&[Armed, Disabled, WorkDone], false), "begins");
+    check("its run is over", held(&[Armed, Disabled], true), "begins");
+}
+
+#[test]
+fn the_next_live_dump_is_the_one_whose_time_is_still_to_come() {
+    let looks = |when: &str, landed: bool, disabled: bool| {
+        let mut world = World::whole();
+        if landed {
+            world.dumps().insert(today(), vec![dump(today())].into());
+        }
+        if disabled {
+            world_rule(&mut world).state = RuleState::Disabled;
+        }
+        plan::awaited(&world.landing, Some(&world.watch), &world.dataset, at(when))
+    };
+    let (tonight, tomorrow) = (Some(at("2026-06-30T22:35:00Z")), Some(at("2026-07-01T22:35:00Z")));
+    assert_eq!(looks("2026-06-30T22:34:59Z", false, false), tonight);
+    assert_eq!(looks("2026-06-30T22:35:00Z", false, false), tomorrow);
+    assert_eq!(
+        looks("2026-06-30T22:35:00Z", false, true),
+        tonight,
+        "it may come, and fire nothing"
+    );
+    assert_eq!(looks("2026-07-01T00:34:59Z", false, true), tonight);
+    assert_eq!(looks("2026-07-01T00:35:00Z", false, true), tomorrow, "it is waited for no more");
+    assert_eq!(looks("2026-06-30T23:30:00Z", true, true), tomorrow, "it landed");
+}
+
+#[test]
+fn the_usual_load_is_our_own_95th_percentile_once_there_are_five() {
+    let usual = |loads: i64, of: &str| {
+        let mut world = World::whole();
+        for minutes in 1..=loads {
+            let began = at("2026-06-01T00:00:00Z");
+            let run = world.begin(began, date("2026-06-11"), Stage::Load);
+            let detail = String::new();
+            let (stage, next) = (Stage::Load, Stage::Snapshot);
+            let loaded =
+                Event::StageEnded { run: run.clone(), stage, next, detail: detail.clone() };
+            world.note(began + Duration::minutes(minutes), vec![loaded]);
+            let (stage, next) = (Stage::Snapshot, Stage::Export);
+            let made = Event::StageEnded { run, stage, next, detail };
+            world.note(began + Duration::hours(5), vec![made]);
+            world.end(began + Duration::hours(9), RunOutcome::Succeeded, Repeat::FromTheTop);
+        }
+        of.clone_into(&mut world.dataset.name);
+        world.dataset.load.expected = std::time::Duration::from_mins(180);
+        gates::usual_load(&world.ledger, &world.dataset).as_secs() / 60
+    };
+    assert_eq!(usual(4, "liberator"), 180, "too few");
+    assert_eq!(usual(5, "liberator"), 5);
+    assert_eq!(usual(40, "liberator"), 38);
+    assert_eq!(usual(40, "other"), 180, "others' loads are not ours");
 }
 
 #[test]
