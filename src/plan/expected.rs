@@ -319,9 +319,10 @@ mod tests {
         number: usize,
         lacks: &BTreeSet<u64>,
         unstored: &BTreeSet<u64>,
-        from: u64,
+        lives: (u64, u64),
     ) -> TableCoverage {
-        let catalogued: DateSet = (from..90).filter(|day| !lacks.contains(day)).map(day).collect();
+        let (from, to) = lives;
+        let catalogued: DateSet = (from..to).filter(|day| !lacks.contains(day)).map(day).collect();
         let stored = catalogued.iter().filter(|date| !unstored.iter().any(|n| day(*n) == *date));
         TableCoverage {
             id: TableId { database: "raw".to_owned(), table: number.to_string() },
@@ -335,15 +336,66 @@ mod tests {
         }
     }
 
+    /// A table that has all of its days.
+    fn whole(number: usize, lives: (u64, u64)) -> TableCoverage {
+        table(number, &BTreeSet::new(), &BTreeSet::new(), lives)
+    }
+
+    fn coverage(tables: impl IntoIterator<Item = TableCoverage>) -> Coverage {
+        Coverage { tables: tables.into_iter().collect(), ..Coverage::default() }
+    }
+
+    fn names(tables: &TableList) -> Vec<&str> {
+        tables.iter().map(|id| id.table.as_str()).collect()
+    }
+
+    #[test]
+    fn a_date_that_nobody_has_lacks_the_tables_of_its_time() {
+        // The first is retired, the second begins: as many on both days, and not the same.
+        let gaps = BTreeSet::from([10, 70]);
+        let tables = [
+            table(0, &gaps, &BTreeSet::new(), (0, 30)),
+            table(1, &gaps, &BTreeSet::new(), (40, 90)),
+        ];
+        let coverage = coverage(tables);
+        let expectations = Expectations::of(&coverage);
+        assert_eq!(names(&expectations.on(&coverage, day(10)).missing), ["0"]);
+        assert_eq!(names(&expectations.on(&coverage, day(70)).missing), ["1"]);
+        let expected = expected_tables(&coverage, day(70));
+        assert_eq!(expected.iter().map(|id| id.table.as_str()).collect::<Vec<_>>(), ["1"]);
+    }
+
+    #[test]
+    fn optional_tables_alone_make_no_date_whole() {
+        let coverage = coverage([whole(3, (0, 90))]);
+        let on = Expectations::of(&coverage).on(&coverage, day(20));
+        assert_eq!((on.expected, on.is_whole(), on.is_bare()), (0, false, false));
+    }
+
+    #[test]
+    fn whoever_has_anything_of_a_date_is_named() {
+        let mut tables = [whole(0, (0, 90)), whole(1, (0, 90)), whole(2, (0, 90))];
+        let gap = DateSet::from_iter([day(20)]);
+        tables[0].catalogued.remove_all(&gap);
+        for set in [&mut tables[1].catalogued, tables[1].stored.as_mut().unwrap()] {
+            set.remove_all(&gap);
+        }
+        tables[2].written_twice = DateSet::from_iter([day(20)]);
+        let coverage = coverage(tables);
+        let on = Expectations::of(&coverage).on(&coverage, day(20));
+        assert_eq!(names(&on.having), ["0", "2"], "objects without a catalog entry count");
+        assert_eq!((names(&on.unregistered), names(&on.missing)), (vec!["0"], vec!["0", "1"]));
+        assert_eq!((on.catalogued, on.stored, on.present, on.written_twice), (1, 2, 1, true));
+    }
+
     proptest! {
         #[test]
         fn the_quick_answer_for_whole_dates_is_the_slow_one(
             lacks in proptest::collection::vec(proptest::collection::btree_set(0_u64..90, 0..8), 4),
             unstored in proptest::collection::btree_set(0_u64..90, 0..4),
-            from in proptest::collection::vec(0_u64..60, 4),
+            lives in proptest::collection::vec((0_u64..60, prop_oneof![Just(90), 60_u64..90]), 4),
         ) {
-            let tables = (0..4).map(|n| table(n, &lacks[n], &unstored, from[n]));
-            let coverage = Coverage { tables: tables.collect(), ..Coverage::default() };
+            let coverage = coverage((0..4).map(|n| table(n, &lacks[n], &unstored, lives[n])));
             let quick = Expectations::of(&coverage);
             let every_day = (0..95).map(day).collect();
             let slow = Expectations {

@@ -3,6 +3,7 @@
 
 mod census;
 mod gates;
+mod hold;
 mod laws;
 mod night;
 mod progress;
