@@ -1,5 +1,6 @@
 //! One row a gate: what closes it, and what the plan rests on.
 
+use HoldStep::{Armed, Disabled, WorkDone};
 use chrono::Duration;
 
 use super::night::{World, at, blindness, date, dump, entry, gap, live_task, today};
@@ -379,7 +380,6 @@ fn a_rule_that_is_held_for_another_datasets_run_is_waited_for() {
             }
         }
     };
-    use HoldStep::{Armed, Disabled, WorkDone};
     check("its run is next", held(&[Armed, Disabled], false), "other_dataset");
     check("its run was given up", held(&[Armed, Disabled, WorkDone], false), "begins");
     check("its run is over", held(&[Armed, Disabled], true), "begins");
@@ -428,7 +428,7 @@ fn the_usual_load_is_our_own_95th_percentile_once_there_are_five() {
             world.end(began + Duration::hours(9), RunOutcome::Succeeded, Repeat::FromTheTop);
         }
         of.clone_into(&mut world.dataset.name);
-        world.dataset.load.expected = std::time::Duration::from_mins(180);
+        world.dataset.load.expected = std::time::Duration::from_hours(3);
         gates::usual_load(&world.ledger, &world.dataset).as_secs() / 60
     };
     assert_eq!(usual(4, "liberator"), 180, "too few");

@@ -27,7 +27,7 @@ fn holding() -> World {
         role_arn: "arn:aws:iam::111122223333:role/dead-man".to_owned(),
         after: std::time::Duration::from_hours(6),
     });
-    world.dataset.load.expected = std::time::Duration::from_mins(120);
+    world.dataset.load.expected = std::time::Duration::from_hours(2);
     world.watch.trigger.clock_skew = Some(Seen::Known(Some(Duration::zero())));
     world
 }

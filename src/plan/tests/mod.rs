@@ -7,3 +7,5 @@ mod hold;
 mod laws;
 mod night;
 mod progress;
+mod sweep;
+mod tended;
