@@ -37,10 +37,9 @@ fn holding() -> World {
 fn planned(world: &mut World, when: &str) -> Result<(DateTime<Utc>, DateTime<Utc>), Rest> {
     world.now = at(when);
     world.watch.at = world.now;
-    match world.plan().step? {
-        Step::Hold(plan) => Ok((plan.until, plan.dead_man.unwrap().fires_at)),
-        step => panic!("{step:?}"),
-    }
+    let step = world.plan().step?;
+    let Step::Hold(plan) = step else { panic!("{step:?}") };
+    Ok((plan.until, plan.dead_man.unwrap().fires_at))
 }
 
 #[test]

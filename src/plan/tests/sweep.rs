@@ -41,10 +41,9 @@ fn tend(world: &mut World, now: DateTime<Utc>) -> Option<Step> {
 /// What is swept when the hold closes, and whether it is too late to drive; `None` while it
 /// stays open.
 fn swept(world: &mut World, now: DateTime<Utc>) -> Option<Vec<bool>> {
-    match tend(world, now)? {
-        Step::CloseHold { swept, .. } => Some(swept.iter().map(|dump| dump.missed).collect()),
-        step => panic!("{step:?}"),
-    }
+    let step = tend(world, now)?;
+    let Step::CloseHold { swept, .. } = step else { panic!("{step:?}") };
+    Some(swept.iter().map(|dump| dump.missed).collect())
 }
 
 #[test]
