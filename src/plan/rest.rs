@@ -297,6 +297,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_many_causes_three_are_named() {
+        let cause = |what: usize| crate::domain::Blindness {
+            what: what.to_string(),
+            why: "fog".to_owned(),
+            class: crate::domain::ErrorClass::Throttled,
+        };
+        let words = |causes| Rest::Blind((0..causes).map(cause).collect()).to_string();
+        assert!(!words(3).contains("more"), "{}", words(3));
+        assert!(words(5).ends_with("; and 2 more"), "{}", words(5));
+    }
+
+    #[test]
+    fn what_waits_passes_by_itself_and_says_until_when_if_it_is_known() {
+        let until = "2026-06-30T12:00:00Z".parse().unwrap();
+        let backs_off = Rest::BackingOff { until };
+        assert!(backs_off.passes_by_itself() && backs_off.until() == Some(until));
+        let due = Rest::LiveDumpDue { arrival: until };
+        assert!(due.passes_by_itself() && due.until() == Some(until));
+        let paused = Rest::Paused { until };
+        assert!(!paused.passes_by_itself() && paused.until() == Some(until));
+        assert!(!Rest::NothingToDo.passes_by_itself() && Rest::NothingToDo.until().is_none());
+    }
+
+    #[test]
     fn the_list_of_labels_is_whole() {
         let source = include_str!("rest.rs");
         let begins = source.find("pub fn label").unwrap();

@@ -9,3 +9,5 @@ mod night;
 mod progress;
 mod sweep;
 mod tended;
+mod wake;
+mod witness;
