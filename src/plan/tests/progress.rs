@@ -5,10 +5,10 @@ use chrono::{DateTime, Duration, Utc};
 use super::night::{World, at, blindness, gap, live_task, task};
 use crate::config::Mode;
 use crate::domain::{
-    NodeKind, NodeRun, RunOutcome, Seen, Stage, TaskState, WorkflowNode, WorkflowRun,
-    WorkflowStatus,
+    FailureReason, NodeKind, NodeRun, RunOutcome, Seen, Snapshot, Stage, TaskState, WorkflowNode,
+    WorkflowRun, WorkflowStatus,
 };
-use crate::ledger::{Event, Repeat, Request};
+use crate::ledger::{Event, Hold, HoldStep, HoldWhy, Repeat, Request, StopWhy};
 use crate::observe::RunView;
 use crate::plan::{Rest, Step};
 
@@ -207,4 +207,199 @@ fn mode_observe_starts_no_workflow_either() {
     let mut world = publishing(Vec::new());
     world.dataset.mode = Mode::Observe;
     assert!(matches!(world.plan().step, Err(Rest::InProgress { .. })));
+}
+
+#[test]
+fn an_intent_counts_for_an_hour_and_not_for_a_date_that_appeared() {
+    let step = unanswered(Duration::minutes(60)).plan().step;
+    assert!(matches!(step, Ok(Step::Resubmit { .. })), "{step:?}");
+    let mut half = unanswered(Duration::minutes(5));
+    half.stored.values_mut().next().unwrap().insert(gap());
+    assert_eq!(ended(&half.plan().step), Some(RunOutcome::Void), "{:?}", half.plan().step);
+    half.now -= Duration::seconds(1);
+    let step = half.plan().step;
+    assert!(matches!(step, Err(Rest::InProgress { .. })), "its task may show itself: {step:?}");
+}
+
+#[test]
+fn a_task_that_ecs_does_not_know_yet_is_waited_for_five_minutes() {
+    let step = running(Duration::seconds(299)).plan().step;
+    assert!(matches!(step, Err(Rest::InProgress { .. })), "{step:?}");
+    let Ok(Step::EndRun(end)) = running(Duration::seconds(300)).plan().step else {
+        panic!("it goes on")
+    };
+    assert_eq!((end.reason, end.repeat), (Some(FailureReason::Lost), Repeat::FromTheTop));
+}
+
+/// A run whose task was told to stop at ten past, and is seen in this state.
+fn told_to_stop(state: TaskState) -> World {
+    let mut world = running(Duration::minutes(10));
+    let run = world.ledger.active_run().unwrap().id.clone();
+    let ours = task("arn/ours", &format!("gapmend/{run}"), state);
+    world.watch.run = Some(Seen::Known(RunView { task: Some(ours.clone()), ..RunView::default() }));
+    world.watch.tasks = Seen::Known(vec![ours]);
+    let (task_arn, why, detail) = ("arn/ours".to_owned(), StopWhy::Yield, "yields".to_owned());
+    world.note(world.now, vec![Event::StopIntended { run, task_arn, why, detail }]);
+    world
+}
+
+#[test]
+fn a_stop_that_did_not_take_is_asked_for_again_whichever_way_the_clock_went() {
+    let again = |state: TaskState, seconds: i64| {
+        let mut world = told_to_stop(state);
+        world.now += Duration::seconds(seconds);
+        match world.plan().step {
+            Ok(Step::StopTask { .. }) => true,
+            Err(Rest::InProgress { .. }) => false,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(!again(TaskState::Running, 4) && again(TaskState::Running, 5));
+    assert!(!again(TaskState::Running, -4) && again(TaskState::Running, -5));
+    assert!(!again(TaskState::Stopping, 60), "it took");
+    let step = told_to_stop(TaskState::Stopped).plan().step;
+    assert_eq!(ended(&step), Some(RunOutcome::Void), "{step:?}");
+}
+
+#[test]
+fn a_load_is_stopped_at_the_end_of_its_own_hold() {
+    let stops = |own: bool, seconds: i64| {
+        let mut world = told_to_stop(TaskState::Running);
+        let stopping = world.ledger.runs.last_mut().unwrap();
+        stopping.stopping = None;
+        let run = if own { stopping.id.clone() } else { "another".to_owned() };
+        let until = world.now;
+        world.ledger.holds.insert(
+            "h".to_owned(),
+            Hold {
+                id: "h".to_owned(),
+                dataset: "liberator".to_owned(),
+                rule: "rule".to_owned(),
+                event_bus: "default".to_owned(),
+                prior_state: "ENABLED".to_owned(),
+                why: HoldWhy::Run { run },
+                begun_at: began(),
+                until,
+                dead_man: None,
+                steps: [(HoldStep::Armed, began()), (HoldStep::Disabled, began())].into(),
+            },
+        );
+        world.now += Duration::seconds(seconds);
+        matches!(world.plan().step, Ok(Step::StopTask { why: StopWhy::HoldTooLong, .. }))
+    };
+    assert!(!stops(true, -1) && stops(true, 0));
+    assert!(!stops(false, 0), "it is not this run's");
+}
+
+#[test]
+fn what_a_load_left_is_adopted_if_it_is_younger_than_the_run() {
+    let left = |created_at: DateTime<Utc>| {
+        let mut world = told_to_stop(TaskState::Stopped);
+        let Some(Seen::Known(view)) = world.watch.run.as_mut() else { panic!("it is seen") };
+        view.snapshot = Some(Snapshot {
+            id: "sql-to-parquet-2026-06-15-backdated".to_owned(),
+            arn: "arn".to_owned(),
+            status: "creating".to_owned(),
+            percent: None,
+            created_at: Some(created_at),
+        });
+        matches!(world.plan().step, Ok(Step::EndStage { next: Stage::Snapshot, .. }))
+    };
+    assert!(left(began()) && !left(began() - Duration::seconds(1)));
+}
+
+#[test]
+fn the_end_of_a_failed_loads_log_is_told() {
+    let mut world = told_to_stop(TaskState::Stopped);
+    world.ledger.runs.last_mut().unwrap().stopping = None;
+    let Some(Seen::Known(view)) = world.watch.run.as_mut() else { panic!("it is seen") };
+    view.task.as_mut().unwrap().exit_code = Some(1);
+    let detail = |world: &World| {
+        let Ok(Step::EndRun(end)) = world.plan().step else { panic!("it goes on") };
+        end.detail
+    };
+    assert!(!detail(&world).contains("its log ends"));
+    let Some(Seen::Known(view)) = world.watch.run.as_mut() else { panic!("it is seen") };
+    view.log_tail = ["a", "b", "c", "d"].map(str::to_owned).into();
+    assert!(detail(&world).ends_with("; its log ends: b | c | d"), "{}", detail(&world));
+}
+
+#[test]
+fn the_pipeline_has_its_time_to_start_the_workflow_and_a_start_of_ours_to_show_itself() {
+    let starts = |world: &mut World, at: DateTime<Utc>| {
+        world.now = at;
+        match world.plan().step {
+            Ok(Step::StartWorkflow { run, workflow, properties }) => {
+                world.note(at, vec![Event::PublishIntended { run, workflow, properties }]);
+                true
+            }
+            Err(Rest::InProgress { .. }) => false,
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut world = publishing(Vec::new());
+    world.dataset.publish.as_mut().unwrap().start_within = std::time::Duration::from_hours(1);
+    assert!(!starts(&mut world, began() + Duration::seconds(3_599)));
+    let first = began() + Duration::hours(1);
+    assert!(starts(&mut world, first));
+    assert!(!starts(&mut world, first + Duration::seconds(29)));
+    assert!(starts(&mut world, first + Duration::seconds(30)));
+    let second = first + Duration::seconds(30);
+    assert!(!starts(&mut world, second + Duration::seconds(59)), "twice as long");
+    assert!(starts(&mut world, second + Duration::seconds(60)));
+}
+
+#[test]
+fn a_workflow_run_in_which_no_job_ran_is_started_again_once() {
+    let mut world = publishing(vec![workflow_run("wr_1", None)]);
+    let Ok(Step::StartWorkflow { run, workflow, properties }) = world.plan().step else {
+        panic!("it is not started again")
+    };
+    world.note(world.now, vec![Event::PublishIntended { run, workflow, properties }]);
+    let runs = vec![workflow_run("wr_1", None), workflow_run("wr_2", None)];
+    world.watch.run = Some(Seen::Known(RunView { workflow_runs: runs, ..RunView::default() }));
+    if let Ok(Step::NoteWorkflow { run, workflow_run, ours }) = world.plan().step {
+        world.note(world.now, vec![Event::PublishFound { run, workflow_run, ours }]);
+    }
+    assert_eq!(ended(&world.plan().step), Some(RunOutcome::Failed), "{:?}", world.plan().step);
+}
+
+#[test]
+fn a_stage_has_its_time_to_the_second() {
+    let goes_on = |stage: Stage, spoil: fn(&mut World), seconds: i64| {
+        let mut world = World::with_gap();
+        world.begin(began(), gap(), stage);
+        let deadline = std::time::Duration::from_hours(2);
+        world.dataset.export.as_mut().unwrap().deadline = deadline;
+        world.dataset.publish.as_mut().unwrap().deadline = deadline;
+        world.watch.run = Some(Seen::Known(RunView::default()));
+        spoil(&mut world);
+        world.now = began() + Duration::hours(2) + Duration::seconds(seconds);
+        let step = world.plan().step;
+        assert!(ended(&step).is_none_or(|it| it == RunOutcome::Failed), "{step:?}");
+        ended(&step).is_none()
+    };
+    let running = |world: &mut World| {
+        let run = WorkflowRun {
+            status: WorkflowStatus::Running,
+            ended_at: None,
+            ..workflow_run("wr", None)
+        };
+        let event = Event::PublishFound {
+            run: world.ledger.active_run().unwrap().id.clone(),
+            workflow_run: "wr".to_owned(),
+            ours: false,
+        };
+        world.note(began(), vec![event]);
+        let view = RunView { workflow_runs: vec![run], ..RunView::default() };
+        world.watch.run = Some(Seen::Known(view));
+    };
+    for (stage, spoil) in [
+        (Stage::Snapshot, (|_| {}) as fn(&mut World)),
+        (Stage::Export, |_| {}),
+        (Stage::Publish, running),
+    ] {
+        assert!(goes_on(stage, spoil, 0), "{stage:?}");
+        assert!(!goes_on(stage, spoil, 1), "{stage:?}");
+    }
 }
