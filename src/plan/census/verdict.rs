@@ -309,3 +309,23 @@ fn first_name(tables: &TableList) -> String {
 fn minute(at: DateTime<Utc>) -> impl fmt::Display {
     at.format("%Y-%m-%d %H:%M UTC")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::TableId;
+
+    #[test]
+    fn of_many_tables_three_are_named() {
+        let tables = |number: usize| -> TableList {
+            let id = |table: usize| TableId { database: "raw".into(), table: format!("t{table}") };
+            (0..number).map(id).collect()
+        };
+        assert_eq!(few_names(&tables(3)), "t0, t1, t2");
+        assert_eq!(few_names(&tables(5)), "t0, t1, t2 and 2 more");
+        assert_eq!(
+            (first_name(&tables(2)), first_name(&tables(0))),
+            ("raw.t0".into(), String::new())
+        );
+    }
+}

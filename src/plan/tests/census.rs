@@ -2,8 +2,8 @@
 
 use super::night::{TABLES, World, at, date, entry, gap, live_task, today};
 use crate::config::Mode;
-use crate::domain::{DateStatus, DumpFault, Export, ExportStatus, Seen, Stage};
-use crate::ledger::{Repeat, Request};
+use crate::domain::{DateStatus, DumpFault, Export, ExportStatus, RunOutcome, Seen, Stage};
+use crate::ledger::{Event, Repeat, Request};
 
 fn check(what: &str, spoil: impl FnOnce(&mut World), expected: DateStatus) {
     check_date(what, gap(), spoil, expected);
@@ -384,4 +384,105 @@ fn lag_counts_expected_dates_only() {
     let (whole_through, oldest_gap, behind) = lag(&world);
     assert_eq!((whole_through, oldest_gap), (Some(date("2026-06-12")), Some(date("2026-06-13"))));
     assert_eq!(behind, 14, "17 days, three of them Sundays");
+}
+
+/// A run of the date that ended at eleven, having proven so many tables.
+fn ended(world: &mut World, outcome: RunOutcome, repeat: Repeat, proven: Option<u32>) {
+    let run = world.begin(at("2026-06-30T08:00:00Z"), gap(), Stage::Load);
+    let event = Event::RunEnded {
+        run,
+        outcome,
+        stage: Stage::Verify,
+        reason: None,
+        detail: "it ended".to_owned(),
+        log_tail: Vec::new(),
+        repeat,
+        tables_present: proven,
+    };
+    world.note(at("2026-06-30T11:00:00Z"), vec![event]);
+}
+
+#[test]
+fn a_date_that_we_healed_has_what_its_dump_held() {
+    use DateStatus as S;
+    let healed = |outcome: RunOutcome, proven: u32, catalogued: bool, stored: bool| {
+        let mut world = World::with_gap();
+        ended(&mut world, outcome, Repeat::FromTheTop, Some(proven));
+        if catalogued {
+            world.catalogued.get_mut(TABLES[0]).unwrap().insert(gap());
+        }
+        if stored {
+            world.stored.get_mut(TABLES[0]).unwrap().insert(gap());
+        }
+        world.status(gap())
+    };
+    assert_eq!(healed(RunOutcome::Succeeded, 1, true, true), S::Available);
+    assert_eq!(healed(RunOutcome::Succeeded, 2, true, true), S::Partial);
+    assert_eq!(healed(RunOutcome::Succeeded, 1, true, false), S::Partial);
+    assert_eq!(healed(RunOutcome::Succeeded, 1, false, true), S::Partial);
+    assert_eq!(healed(RunOutcome::Failed, 1, true, true), S::Partial);
+    assert_eq!(healed(RunOutcome::Succeeded, 0, false, false), S::Missing);
+}
+
+#[test]
+fn a_date_that_was_cancelled_tonight_waits_for_the_next_slot_unless_it_is_asked_for() {
+    use DateStatus as S;
+    let cancelled = |outcome: RunOutcome, repeat: Repeat, then: fn(&mut World)| {
+        let mut world = World::with_gap();
+        ended(&mut world, outcome, repeat, None);
+        then(&mut world);
+        world.status(gap())
+    };
+    let (by_operator, safe) = (Repeat::Unsafe, Repeat::FromTheTop);
+    assert_eq!(cancelled(RunOutcome::Cancelled, by_operator, |_| {}), S::BackingOff);
+    assert_eq!(cancelled(RunOutcome::Cancelled, safe, |_| {}), S::Missing);
+    assert_eq!(cancelled(RunOutcome::Void, by_operator, |_| {}), S::Missing);
+    let last_night = |world: &mut World| world.night.began_at = at("2026-06-30T11:00:01Z");
+    assert_eq!(cancelled(RunOutcome::Cancelled, by_operator, last_night), S::Missing);
+    let tonight = |world: &mut World| world.night.began_at = at("2026-06-30T11:00:00Z");
+    assert_eq!(cancelled(RunOutcome::Cancelled, by_operator, tonight), S::BackingOff);
+    let retried = |world: &mut World| {
+        world.request(at("2026-06-30T11:30:00Z"), Request::Retry { date: gap() });
+    };
+    assert_eq!(cancelled(RunOutcome::Cancelled, by_operator, retried), S::Missing);
+    let asked = |world: &mut World| {
+        let request = Request::Heal { dates: vec![gap()], max_runs: None };
+        world.request(at("2026-06-30T11:30:00Z"), request);
+    };
+    assert_eq!(cancelled(RunOutcome::Cancelled, by_operator, asked), S::Missing);
+    let by_name = |world: &mut World| world.night.only = Some([gap()].into());
+    assert_eq!(cancelled(RunOutcome::Cancelled, by_operator, by_name), S::Missing);
+}
+
+#[test]
+fn waits_end_to_the_second() {
+    use DateStatus as S;
+    let failed = |now: &str| {
+        let mut world = World::with_gap();
+        world.dataset.backfill.backoff = std::time::Duration::from_mins(30);
+        ended(&mut world, RunOutcome::Failed, Repeat::FromTheTop, None);
+        world.now = at(now);
+        world.status(gap())
+    };
+    assert_eq!(failed("2026-06-30T11:29:59Z"), S::BackingOff);
+    assert_eq!(failed("2026-06-30T11:30:00Z"), S::Missing);
+    // In London, an hour ahead of UTC: due by 23:45 on its day, ready by 6:00 on the next.
+    let todays = |now: &str| {
+        let mut world = World::whole();
+        world.dataset.calendar.arrives_by = "23:45:00".parse().unwrap();
+        world.now = at(now);
+        world.status(today())
+    };
+    assert_eq!(todays("2026-06-30T22:44:59Z"), S::NotDue);
+    assert_eq!(todays("2026-06-30T22:45:00Z"), S::NoDump);
+    let yesterdays = |now: &str| {
+        let mut world = World::whole();
+        let yesterday = date("2026-06-29");
+        world.lose(yesterday);
+        world.dataset.calendar.ready_by = (1, "06:00:00".parse().unwrap());
+        world.now = at(now);
+        world.status(yesterday)
+    };
+    assert_eq!(yesterdays("2026-06-30T04:59:59Z"), S::NotDue);
+    assert_eq!(yesterdays("2026-06-30T05:00:00Z"), S::TooYoung);
 }
