@@ -486,3 +486,36 @@ fn waits_end_to_the_second() {
     assert_eq!(yesterdays("2026-06-30T04:59:59Z"), S::NotDue);
     assert_eq!(yesterdays("2026-06-30T05:00:00Z"), S::TooYoung);
 }
+
+#[test]
+fn the_newest_available_date_is_told() {
+    let mut world = World::whole();
+    world.lose(date("2026-06-29"));
+    let census = world.plan().census.unwrap();
+    assert_eq!(census.latest_available, Some(date("2026-06-28")));
+}
+
+#[test]
+fn a_complete_export_that_was_published_in_vain_is_spent_until_it_is_forgiven() {
+    use DateStatus as S;
+    let taken_up = |stage: Stage, then: fn(&mut World)| {
+        let mut world = World::with_gap();
+        world.exports.insert(gap(), export(ExportStatus::Complete));
+        world.begin(at("2026-06-29T08:00:00Z"), gap(), stage);
+        world.end(at("2026-06-29T09:00:00Z"), RunOutcome::Failed, Repeat::FromTheTop);
+        then(&mut world);
+        world.status(gap())
+    };
+    assert_eq!(taken_up(Stage::Export, |_| {}), S::Missing, "it was never published");
+    assert_eq!(taken_up(Stage::Publish, |_| {}), S::Quarantined);
+    let retried = |world: &mut World| {
+        world.request(at("2026-06-29T10:00:00Z"), Request::Retry { date: gap() });
+    };
+    assert_eq!(taken_up(Stage::Publish, retried), S::Missing);
+    let before = |world: &mut World| {
+        let forgiven = at("2026-06-29T07:59:59Z");
+        let state = world.ledger.datasets.entry("liberator".to_owned()).or_default();
+        state.forgiven.insert(gap(), forgiven);
+    };
+    assert_eq!(taken_up(Stage::Publish, before), S::Quarantined);
+}

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::night::{World, at, blindness, gap, live_task, task};
+use super::night::{TABLES, World, at, blindness, gap, live_task, task};
 use crate::config::Mode;
 use crate::domain::{
-    FailureReason, NodeKind, NodeRun, RunOutcome, Seen, Snapshot, Stage, TaskState, WorkflowNode,
-    WorkflowRun, WorkflowStatus,
+    Export, ExportStatus, FailureReason, NodeKind, NodeRun, RunOutcome, Seen, Snapshot, Stage,
+    TaskState, WorkflowNode, WorkflowRun, WorkflowStatistics, WorkflowStatus,
 };
 use crate::ledger::{Event, Hold, HoldStep, HoldWhy, Repeat, Request, StopWhy};
 use crate::observe::RunView;
@@ -402,4 +402,147 @@ fn a_stage_has_its_time_to_the_second() {
         assert!(goes_on(stage, spoil, 0), "{stage:?}");
         assert!(!goes_on(stage, spoil, 1), "{stage:?}");
     }
+}
+
+/// A run at this stage since noon, which sees this.
+fn at_stage(stage: Stage, view: RunView) -> World {
+    let mut world = World::with_gap();
+    world.begin(began(), gap(), stage);
+    world.now = began() + Duration::minutes(1);
+    world.watch.run = Some(Seen::Known(view));
+    world
+}
+
+#[test]
+fn a_snapshot_is_waited_for_until_it_is_there_or_failed() {
+    let seen = |status: &str| {
+        let snapshot = Snapshot {
+            id: "sql-to-parquet-2026-06-15-backdated".to_owned(),
+            arn: "arn".to_owned(),
+            status: status.to_owned(),
+            percent: None,
+            created_at: Some(began()),
+        };
+        let view = RunView { snapshot: Some(snapshot), ..RunView::default() };
+        at_stage(Stage::Snapshot, view).plan().step
+    };
+    assert!(matches!(seen("creating"), Err(Rest::InProgress { .. })));
+    assert!(matches!(seen("available"), Ok(Step::EndStage { next: Stage::Export, .. })));
+    assert_eq!(ended(&seen("failed")), Some(RunOutcome::Failed));
+}
+
+#[test]
+fn an_export_is_waited_for_until_its_deadline_and_its_id_is_spent_then() {
+    let after = |seconds: i64| {
+        let export = Export {
+            id: "sql-to-parquet-2026-06-15-backdated".to_owned(),
+            source_arn: "arn".to_owned(),
+            status: ExportStatus::InProgress,
+            percent: None,
+            started_at: None,
+            ended_at: None,
+            warning: None,
+            failure: None,
+        };
+        let view = RunView { export: Some(export), ..RunView::default() };
+        let mut world = at_stage(Stage::Export, view);
+        world.dataset.export.as_mut().unwrap().deadline = std::time::Duration::from_hours(2);
+        world.now = began() + Duration::hours(2) + Duration::seconds(seconds);
+        world.plan().step
+    };
+    assert!(matches!(after(0), Err(Rest::InProgress { .. })));
+    let Ok(Step::EndRun(end)) = after(1) else { panic!("it goes on") };
+    assert_eq!((end.reason, end.repeat), (Some(FailureReason::Deadline), Repeat::Unsafe));
+}
+
+#[test]
+fn a_workflow_run_without_nodes_is_judged_by_its_count_of_actions() {
+    let judged = |counted: Option<(u32, u32, u32)>, status: WorkflowStatus| {
+        let statistics = counted.map(|(total, succeeded, unsuccessful)| WorkflowStatistics {
+            total,
+            succeeded,
+            unsuccessful,
+        });
+        let run = WorkflowRun { statistics, status, nodes: Vec::new(), ..workflow_run("wr", None) };
+        match publishing(vec![run]).plan().step {
+            Ok(Step::EndStage { .. }) => "good",
+            Ok(Step::EndRun(_)) => "bad",
+            Ok(Step::StartWorkflow { .. }) => "nothing ran",
+            other => panic!("{other:?}"),
+        }
+    };
+    let completed = || WorkflowStatus::Completed;
+    assert_eq!(judged(Some((3, 3, 0)), completed()), "good");
+    assert_eq!(judged(Some((3, 2, 0)), completed()), "bad");
+    assert_eq!(judged(Some((3, 3, 1)), completed()), "bad");
+    assert_eq!(judged(None, completed()), "good", "the data decides");
+    let stopped = || WorkflowStatus::Ended("STOPPED".to_owned());
+    assert_eq!(judged(Some((0, 0, 0)), stopped()), "nothing ran");
+    assert_eq!(judged(Some((3, 1, 0)), stopped()), "bad");
+    assert_eq!(judged(None, stopped()), "bad");
+}
+
+#[test]
+fn a_failed_job_is_told_by_its_name() {
+    let detail = |job: &str, error: Option<&str>| {
+        let mut run = workflow_run("wr", Some(job));
+        run.nodes[1].runs[0].error = error.map(str::to_owned);
+        let Ok(Step::EndRun(end)) = publishing(vec![run]).plan().step else { panic!("goes on") };
+        end.detail
+    };
+    assert!(detail("FAILED", Some("out of memory")).ends_with("`job` is FAILED (out of memory)"));
+    assert!(detail("TIMEOUT", None).ends_with("`job` is TIMEOUT"));
+}
+
+/// These tables have the date, whole.
+fn has(world: &mut World, tables: &[&'static str]) {
+    for table in tables {
+        world.catalogued.get_mut(table).unwrap().insert(gap());
+        world.stored.get_mut(table).unwrap().insert(gap());
+    }
+}
+
+#[test]
+fn the_proof_is_that_every_table_has_the_date_in_a_fresh_look() {
+    let verified = |minutes: i64, seconds: i64, spoil: fn(&mut World)| {
+        let mut world = at_stage(Stage::Verify, RunView::default());
+        spoil(&mut world);
+        world.now = began() + Duration::minutes(minutes) + Duration::seconds(seconds);
+        match world.plan().step {
+            Ok(Step::EndRun(end)) => {
+                Some((end.outcome, end.reason, end.repeat, end.tables_present))
+            }
+            Err(Rest::InProgress { .. }) => None,
+            other => panic!("{other:?}"),
+        }
+    };
+    let whole = |world: &mut World| has(world, &TABLES);
+    let half = |world: &mut World| has(world, &TABLES[..1]);
+    let healed = (RunOutcome::Succeeded, None, Repeat::FromTheTop, Some(2));
+    assert_eq!(verified(1, 0, whole), Some(healed));
+    let lacks = |present| {
+        let reason = Some(FailureReason::OutputMissing);
+        Some((RunOutcome::Failed, reason, Repeat::Unsafe, Some(present)))
+    };
+    for (spoil, present) in [(half as fn(&mut World), 1), (|_| {}, 0)] {
+        assert_eq!(verified(15, 0, spoil), None, "partitions may show themselves yet");
+        assert_eq!(verified(15, 1, spoil), lacks(present));
+    }
+    let without_workflow = |world: &mut World| {
+        world.dataset.publish = None;
+        world.dataset.load.deadline = std::time::Duration::from_hours(1);
+    };
+    assert_eq!(verified(60, 0, without_workflow), None, "others publish it");
+    assert_eq!(verified(60, 1, without_workflow), lacks(0));
+    // Without a scan the number of tables that the start expected decides: two.
+    let blind_whole = |world: &mut World| {
+        has(world, &TABLES);
+        world.blind = true;
+    };
+    assert_eq!(verified(1, 0, blind_whole), Some(healed));
+    let blind_half = |world: &mut World| {
+        has(world, &TABLES[..1]);
+        world.blind = true;
+    };
+    assert_eq!(verified(1, 0, blind_half), None);
 }

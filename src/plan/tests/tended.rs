@@ -299,6 +299,9 @@ fn a_released_hold_is_disarmed_looked_after_and_closed_with_its_story() {
     assert_eq!(due(&mut blind, "14:30:00"), "nothing");
     let gone = format!("{by_us}; the dataset is gone, no sweep");
     assert_eq!(due_without_dataset(&released(ours), "14:15:01"), gone);
+    let mut untriggered = released(ours);
+    untriggered.dataset.trigger = None;
+    assert_eq!(due(&mut untriggered, "14:15:01"), gone);
     let fired = "close: the rule is enabled; the dead man's switch had fired by then";
     assert_eq!(due(&mut released(&[(Enabled, "18:00:00")]), "18:30:00"), fired);
     assert_eq!(due(&mut released(&[(Enabled, "17:59:59")]), "18:30:00"), by_us);

@@ -52,6 +52,8 @@ fn a_blind_look_is_repeated_in_five_minutes_and_with_a_run_at_its_poll() {
     let mut world = at_two(World::with_gap());
     world.blind = true;
     assert_eq!(sleeps(&world), 300);
+    world.night.ends_at = now() + Duration::seconds(10);
+    assert_eq!(sleeps(&world), 60, "the next slot is near, and no reason to hurry");
     assert!(matches!(loading(None).plan().step, Err(Rest::Blind(_))));
     assert_eq!(sleeps(&loading(None)), 60);
 }
