@@ -424,6 +424,12 @@ fn a_date_that_we_healed_has_what_its_dump_held() {
     assert_eq!(healed(RunOutcome::Succeeded, 0, false, false), S::Missing);
 }
 
+/// The date's attempts were forgiven then.
+fn forgiven(world: &mut World, when: &str) {
+    let state = world.ledger.datasets.entry("liberator".to_owned()).or_default();
+    state.forgiven.insert(gap(), at(when));
+}
+
 #[test]
 fn a_date_that_was_cancelled_tonight_waits_for_the_next_slot_unless_it_is_asked_for() {
     use DateStatus as S;
@@ -445,6 +451,8 @@ fn a_date_that_was_cancelled_tonight_waits_for_the_next_slot_unless_it_is_asked_
         world.request(at("2026-06-30T11:30:00Z"), Request::Retry { date: gap() });
     };
     assert_eq!(cancelled(RunOutcome::Cancelled, by_operator, retried), S::Missing);
+    let retried_before = |world: &mut World| forgiven(world, "2026-06-30T08:00:00Z");
+    assert_eq!(cancelled(RunOutcome::Cancelled, by_operator, retried_before), S::BackingOff);
     let asked = |world: &mut World| {
         let request = Request::Heal { dates: vec![gap()], max_runs: None };
         world.request(at("2026-06-30T11:30:00Z"), request);
@@ -465,6 +473,11 @@ fn waits_end_to_the_second() {
         world.status(gap())
     };
     assert_eq!(failed("2026-06-30T11:29:59Z"), S::BackingOff);
+    let mut world = World::with_gap();
+    world.dataset.backfill.backoff = std::time::Duration::from_mins(90);
+    ended(&mut world, RunOutcome::Failed, Repeat::FromTheTop, None);
+    let census = world.plan().census.unwrap();
+    assert_eq!(census.verdict(gap()).unwrap().until, Some(at("2026-06-30T12:30:00Z")));
     assert_eq!(failed("2026-06-30T11:30:00Z"), S::Missing);
     // In London, an hour ahead of UTC: due by 23:45 on its day, ready by 6:00 on the next.
     let todays = |now: &str| {
@@ -512,10 +525,8 @@ fn a_complete_export_that_was_published_in_vain_is_spent_until_it_is_forgiven() 
         world.request(at("2026-06-29T10:00:00Z"), Request::Retry { date: gap() });
     };
     assert_eq!(taken_up(Stage::Publish, retried), S::Missing);
-    let before = |world: &mut World| {
-        let forgiven = at("2026-06-29T07:59:59Z");
-        let state = world.ledger.datasets.entry("liberator".to_owned()).or_default();
-        state.forgiven.insert(gap(), forgiven);
-    };
+    let before = |world: &mut World| forgiven(world, "2026-06-29T07:59:59Z");
     assert_eq!(taken_up(Stage::Publish, before), S::Quarantined);
+    let just_then = |world: &mut World| forgiven(world, "2026-06-29T08:00:00Z");
+    assert_eq!(taken_up(Stage::Publish, just_then), S::Missing);
 }

@@ -9,7 +9,7 @@ use crate::domain::{
     Export, ExportStatus, RuleState, RunOutcome, Seen, Snapshot, Stage, WorkflowRun, WorkflowStatus,
 };
 use crate::ledger::{Event, HoldStep, HoldWhy, Repeat, Request};
-use crate::observe::Traffic;
+use crate::observe::{Confirmation, Traffic};
 use crate::plan::{self, Rest, Step, gates};
 
 fn check(what: &str, spoil: impl FnOnce(&mut World), expected: &str) {
@@ -435,6 +435,49 @@ fn the_usual_load_is_our_own_95th_percentile_once_there_are_five() {
     assert_eq!(usual(5, "liberator"), 5);
     assert_eq!(usual(40, "liberator"), 38);
     assert_eq!(usual(40, "other"), 180, "others' loads are not ours");
+}
+
+#[test]
+fn a_date_is_looked_at_once_more_within_the_minute_before_its_start() {
+    let begins = |spoil: fn(&mut Confirmation)| {
+        let world = World::with_gap();
+        let mut seen = world.observation();
+        let mut look = world.look_at(gap());
+        spoil(&mut look);
+        seen.confirmed = Some(Seen::Known(look));
+        let World { ledger, dataset, night, now, .. } = &world;
+        match plan::plan(ledger, &seen, dataset, night, *now).step {
+            Ok(Step::Begin(_)) => true,
+            Ok(Step::Confirm { date }) => {
+                assert_eq!(date, gap());
+                false
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(begins(|_| {}));
+    assert!(begins(|look| look.at -= Duration::seconds(59)));
+    assert!(!begins(|look| look.at -= Duration::seconds(60)));
+    assert!(!begins(|look| look.date = date("2026-06-16")), "another date was looked at");
+}
+
+#[test]
+fn a_night_rests_until_the_first_date_that_backs_off_may_be_tried_again() {
+    let rests = |spoil: fn(&mut World)| {
+        let mut world = World::with_gap();
+        world.dataset.backfill.backoff = std::time::Duration::from_mins(30);
+        world.fail(at("2026-06-30T11:50:00Z"), gap(), Repeat::FromTheTop);
+        spoil(&mut world);
+        world.plan().step.unwrap_err()
+    };
+    assert_eq!(rests(|_| {}), Rest::BackingOff { until: at("2026-06-30T12:20:00Z") });
+    let other = |world: &mut World| world.night.only = Some([date("2026-06-16")].into());
+    assert_eq!(rests(other), Rest::NothingToDo, "it is not asked for");
+    let mut cancelled = World::with_gap();
+    cancelled.begin(at("2026-06-30T11:50:00Z"), gap(), Stage::Load);
+    cancelled.end(at("2026-06-30T11:51:00Z"), RunOutcome::Cancelled, Repeat::Unsafe);
+    let rest = cancelled.plan().step.unwrap_err();
+    assert_eq!(rest, Rest::NothingToDo, "that is the next night's work");
 }
 
 #[test]

@@ -250,7 +250,7 @@ impl World {
         }
     }
 
-    fn look_at(&self, date: NaiveDate) -> Confirmation {
+    pub(super) fn look_at(&self, date: NaiveDate) -> Confirmation {
         let has = |of: &BTreeMap<&str, BTreeSet<NaiveDate>>, table: &str| of[table].contains(&date);
         let tables_where = |wanted: fn(bool, bool) -> bool| {
             let names = TABLES

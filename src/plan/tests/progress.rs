@@ -10,7 +10,7 @@ use crate::domain::{
 };
 use crate::ledger::{Event, Hold, HoldStep, HoldWhy, Repeat, Request, StopWhy};
 use crate::observe::RunView;
-use crate::plan::{Rest, Step};
+use crate::plan::{self, Rest, Step};
 
 fn began() -> DateTime<Utc> {
     at("2026-06-30T12:00:00Z")
@@ -325,6 +325,48 @@ fn the_end_of_a_failed_loads_log_is_told() {
 }
 
 #[test]
+fn a_cancelled_run_ends_in_any_stage_and_its_date_waits() {
+    for stage in [Stage::Snapshot, Stage::Export, Stage::Publish, Stage::Verify] {
+        let mut world = at_stage(stage, RunView::default());
+        world.request(world.now, Request::Cancel);
+        let Ok(Step::EndRun(end)) = world.plan().step else { panic!("{stage:?} goes on") };
+        assert_eq!((end.outcome, end.repeat), (RunOutcome::Cancelled, Repeat::Unsafe), "{stage:?}");
+    }
+}
+
+#[test]
+fn a_look_at_another_date_proves_nothing() {
+    let looks = |world: &World| {
+        let mut seen = world.observation();
+        seen.confirmed = Some(Seen::Known(world.look_at(gap() + Duration::days(1))));
+        let World { ledger, dataset, night, now, .. } = world;
+        plan::plan(ledger, &seen, dataset, night, *now).step
+    };
+    for world in [unanswered(Duration::minutes(6)), at_stage(Stage::Verify, RunView::default())] {
+        let step = looks(&world);
+        assert!(matches!(step, Ok(Step::Confirm { date }) if date == gap()), "{step:?}");
+    }
+}
+
+#[test]
+fn whose_workflow_run_it_is_is_written_down() {
+    let ours = |asked: bool| {
+        let mut world = at_stage(Stage::Publish, RunView::default());
+        world.now = began() + Duration::minutes(61);
+        if let (true, Ok(Step::StartWorkflow { run, workflow, properties })) =
+            (asked, world.plan().step)
+        {
+            world.note(world.now, vec![Event::PublishIntended { run, workflow, properties }]);
+        }
+        let runs = vec![workflow_run("wr", Some("SUCCEEDED"))];
+        world.watch.run = Some(Seen::Known(RunView { workflow_runs: runs, ..RunView::default() }));
+        let Ok(Step::NoteWorkflow { ours, .. }) = world.plan().step else { panic!("not noted") };
+        ours
+    };
+    assert!(ours(true) && !ours(false));
+}
+
+#[test]
 fn the_pipeline_has_its_time_to_start_the_workflow_and_a_start_of_ours_to_show_itself() {
     let starts = |world: &mut World, at: DateTime<Utc>| {
         world.now = at;
@@ -534,6 +576,8 @@ fn the_proof_is_that_every_table_has_the_date_in_a_fresh_look() {
     };
     assert_eq!(verified(60, 0, without_workflow), None, "others publish it");
     assert_eq!(verified(60, 1, without_workflow), lacks(0));
+    let optional = |world: &mut World| world.optional = TABLES.into();
+    assert_eq!(verified(1, 0, optional), None, "nothing proves nothing");
     // Without a scan the number of tables that the start expected decides: two.
     let blind_whole = |world: &mut World| {
         has(world, &TABLES);

@@ -158,11 +158,15 @@ fn a_run_whose_task_is_forgotten_is_known_by_its_snapshot() {
 
 #[test]
 fn an_upload_tells_whom_its_own_write_fired() {
-    let fired = |created_at: &str, explained_by: Option<&str>| {
+    let key = "parking/liberator_dump_20260615.zip".to_owned();
+    let uploaded = || {
         let mut world = released();
-        let key = "parking/liberator_dump_20260615.zip".to_owned();
         let hold = world.ledger.holds.get_mut("h").unwrap();
-        hold.why = HoldWhy::Upload { date: gap(), key };
+        hold.why = HoldWhy::Upload { date: gap(), key: key.clone() };
+        world
+    };
+    let fired = |created_at: &str, explained_by: Option<&str>| {
+        let mut world = uploaded();
         let began = Task { created_at: Some(instant(created_at)), ..live_task() };
         world.watch.trigger.live_tasks = Some(Seen::Known(vec![began]));
         if let Some(landed) = explained_by {
@@ -180,6 +184,14 @@ fn an_upload_tells_whom_its_own_write_fired() {
     assert_eq!(fired("13:00:00", Some("12:30:00")), 0, "whose event was half an hour late");
     assert_eq!(fired("13:00:00", Some("12:29:59")), 1);
     assert_eq!(fired("13:00:00", Some("13:00:01")), 1, "it landed later");
+    let mut world = uploaded();
+    let ours = Dump { key: key.clone(), last_modified: instant("12:59:00"), ..dump(gap()) };
+    world.watch.trigger.landed = Some(Seen::Known(vec![(gap(), ours)]));
+    let began = Task { created_at: Some(instant("13:00:00")), ..live_task() };
+    world.watch.trigger.live_tasks = Some(Seen::Known(vec![began]));
+    let step = tend(&mut world, instant("15:00:00"));
+    let Some(Step::CloseHold { fired, .. }) = step else { panic!("{step:?}") };
+    assert_eq!(fired.len(), 1, "our own object is no excuse");
 }
 
 /// Today's dump was swept and is to be driven.
@@ -319,6 +331,23 @@ fn a_live_run_that_our_snapshot_made_fail_is_swept_once() {
     assert_eq!(hurt(&mut world(&earlier("11:59:59")), now), None, "before our load");
     let backdated = |task: &mut Task| task.date_override = Some("2026-06-20".to_owned());
     assert_eq!(hurt(&mut world(&backdated), now), None);
+    let exported = |began: &str| {
+        let mut world = world(&|_| {});
+        let Some(Seen::Known(view)) = world.watch.run.as_mut() else { panic!("it is seen") };
+        view.export = Some(Export {
+            id: "export".to_owned(),
+            source_arn: "arn".to_owned(),
+            status: ExportStatus::InProgress,
+            percent: None,
+            started_at: Some(instant(began)),
+            ended_at: None,
+            warning: None,
+            failure: None,
+        });
+        world
+    };
+    assert_eq!(hurt(&mut exported("13:10:00"), now), Some(false));
+    assert_eq!(hurt(&mut exported("13:09:59"), now), None, "our snapshot was made by then");
     let mut unmade = world(&|_| {});
     unmade.watch.run = Some(Seen::Known(RunView::default()));
     assert_eq!(hurt(&mut unmade, now), None, "our snapshot is not there yet");

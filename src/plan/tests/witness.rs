@@ -6,7 +6,7 @@ use super::night::{World, at, blindness, gap};
 use super::tended::{HELD, held, instant};
 use crate::config::{HoldPolicy, Mode};
 use crate::domain::{RuleState, Seen};
-use crate::ledger::{Asked, Event, HoldStep, HoldWhy, Process, UploadOutcome};
+use crate::ledger::{Asked, Event, HoldStep, HoldWhy, Process, Repeat, UploadOutcome};
 use crate::plan::{Rest, Step, serve_upload, would_hold};
 
 const KEY: &str = "parking/liberator_dump_20260615.zip";
@@ -39,6 +39,9 @@ fn a_load_begins_under_its_own_hold_once_that_is_felt() {
     let mut enabled = held(HELD);
     rule(&mut enabled, RuleState::Enabled);
     assert_eq!(planned(&mut enabled, "12:03:02"), "holding");
+    let mut unsurveyed = held(HELD);
+    unsurveyed.watch.traffic = None;
+    assert_eq!(planned(&mut unsurveyed, "12:03:01"), "holding", "it is too early to look closer");
     let mut given_up = held(&[HELD, &[(HoldStep::WorkDone, "12:02:00")]].concat());
     assert_eq!(planned(&mut given_up, "12:03:02"), "holding");
     let mut others = held(HELD);
@@ -80,6 +83,10 @@ fn a_hold_whose_run_will_not_begin_is_given_up() {
     let mut observing = held(HELD);
     observing.dataset.mode = Mode::Observe;
     assert_eq!(planned(&mut observing, "12:03:02"), "WorkDone");
+    let mut with_a_past = held(HELD);
+    with_a_past.fail(instant("01:00:00"), "2026-06-11".parse().unwrap(), Repeat::FromTheTop);
+    with_a_past.dataset.mode = Mode::Observe;
+    assert_eq!(planned(&mut with_a_past, "12:03:02"), "WorkDone", "that was another run");
     let mut armed = held(&HELD[..2]);
     armed.dataset.mode = Mode::Observe;
     assert_eq!(planned(&mut armed, "12:03:02"), "holding", "its disabling comes first");
@@ -149,15 +156,19 @@ fn an_object_is_made_under_its_own_hold_while_its_event_can_settle_in_it() {
 
 #[test]
 fn an_upload_is_not_tried_for_ever() {
-    let between_holds = |holds: u32, now: DateTime<Utc>| {
+    let between_holds_of = |holds: u32, state: RuleState, now: DateTime<Utc>| {
         let mut world = uploading(holds);
         world.ledger.holds.clear();
-        rule(&mut world, RuleState::Enabled);
+        rule(&mut world, state);
         world.watch.trigger.clock_skew = Some(Seen::Known(Some(chrono::Duration::zero())));
         world.dataset.trigger.as_mut().unwrap().dead_man =
             Some(crate::config::DeadManSettings::Accepted);
         served(&world, now)
     };
+    let between_holds =
+        |holds: u32, now: DateTime<Utc>| between_holds_of(holds, RuleState::Enabled, now);
+    let off = between_holds_of(0, RuleState::Disabled, instant("14:00:00"));
+    assert!(off.starts_with("the trigger may not be held: "), "{off}");
     assert_eq!(between_holds(2, instant("14:00:00")), "holds");
     assert_eq!(between_holds(3, instant("14:00:00")), "not written under 3 holds");
     let a_day_later = at("2026-07-01T12:00:00Z");
