@@ -5,8 +5,8 @@ use chrono::{DateTime, Duration, Utc};
 use super::night::{TABLES, World, at, blindness, gap, live_task, task};
 use crate::config::Mode;
 use crate::domain::{
-    Export, ExportStatus, FailureReason, NodeKind, NodeRun, RunOutcome, Seen, Snapshot, Stage,
-    TaskState, WorkflowNode, WorkflowRun, WorkflowStatistics, WorkflowStatus,
+    Export, ExportStatus, FailureReason, Flag, NodeKind, NodeRun, RunOutcome, Seen, Snapshot,
+    Stage, TaskState, WorkflowNode, WorkflowRun, WorkflowStatistics, WorkflowStatus,
 };
 use crate::ledger::{Event, Hold, HoldStep, HoldWhy, Repeat, Request, StopWhy};
 use crate::observe::RunView;
@@ -589,4 +589,63 @@ fn the_proof_is_that_every_table_has_the_date_in_a_fresh_look() {
         world.blind = true;
     };
     assert_eq!(verified(1, 0, blind_half), None);
+}
+
+#[test]
+fn a_date_that_two_workflow_runs_wrote_is_flagged_until_it_is_written_anew() {
+    let flagged = |runs: &[&str], written_at: Option<DateTime<Utc>>| {
+        let wrote = |id: &&str| workflow_run(id, Some("SUCCEEDED"));
+        let mut world = publishing(runs.iter().map(wrote).collect());
+        while let Ok(Step::NoteWorkflow { run, workflow_run, ours }) = world.plan().step {
+            world.note(world.now, vec![Event::PublishFound { run, workflow_run, ours }]);
+        }
+        let run = world.ledger.active_run().unwrap().id.clone();
+        let (stage, next, detail) = (Stage::Publish, Stage::Verify, String::new());
+        world.note(world.now, vec![Event::StageEnded { run, stage, next, detail }]);
+        has(&mut world, &TABLES);
+        let Ok(Step::EndRun(end)) = world.plan().step else { panic!("it goes on") };
+        assert_eq!(end.detail.contains("ran as well"), runs.len() > 1, "{}", end.detail);
+        world.end(world.now, RunOutcome::Succeeded, Repeat::FromTheTop);
+        let mut seen = world.observation();
+        let Seen::Known(scan) = &mut seen.scan else { panic!("it is seen") };
+        scan.coverage.written_at.extend(written_at.map(|at| (gap(), at)));
+        let World { ledger, dataset, night, now, .. } = &world;
+        let census = plan::plan(ledger, &seen, dataset, night, *now).census.unwrap();
+        census.verdict(gap()).unwrap().flags.contains(&Flag::Duplicated)
+    };
+    let ended = began() + Duration::minutes(61);
+    assert!(!flagged(&["wr_a"], None));
+    assert!(flagged(&["wr_a", "wr_b"], None));
+    assert!(flagged(&["wr_a", "wr_b"], Some(ended)));
+    assert!(!flagged(&["wr_a", "wr_b"], Some(ended + Duration::seconds(1))));
+    assert!(!flagged(&["wr_a"], Some(ended)));
+}
+
+/// An old dump may lack tables that began since (H28).
+#[test]
+fn the_tables_that_the_export_held_are_the_proof_when_they_are_known() {
+    let healed = |blind: bool, exported: Option<&[&str]>| {
+        let mut world = at_stage(Stage::Verify, RunView::default());
+        has(&mut world, &TABLES[..1]);
+        world.blind = blind;
+        let mut seen = world.observation();
+        let mut look = world.look_at(gap());
+        look.exported = exported.map(|names| names.iter().map(|it| (*it).to_owned()).collect());
+        seen.confirmed = Some(Seen::Known(look));
+        let World { ledger, dataset, night, now, .. } = &world;
+        match plan::plan(ledger, &seen, dataset, night, *now).step {
+            Ok(Step::EndRun(end)) => {
+                assert_eq!(end.outcome, RunOutcome::Succeeded);
+                true
+            }
+            Err(Rest::InProgress { .. }) => false,
+            other => panic!("{other:?}"),
+        }
+    };
+    for blind in [false, true] {
+        assert!(healed(blind, Some(&TABLES[..1])), "{blind}");
+        assert!(!healed(blind, Some(&TABLES)), "{blind}");
+        assert!(!healed(blind, Some(&["others"])), "{blind}: it names none of ours");
+        assert!(!healed(blind, None), "{blind}");
+    }
 }
