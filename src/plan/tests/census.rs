@@ -2,8 +2,9 @@
 
 use super::night::{TABLES, World, at, date, entry, gap, live_task, today};
 use crate::config::Mode;
-use crate::domain::{DateStatus, DumpFault, Export, ExportStatus, RunOutcome, Seen, Stage};
+use crate::domain::{DateStatus, DumpFault, Export, ExportStatus, Flag, RunOutcome, Seen, Stage};
 use crate::ledger::{Event, Repeat, Request};
+use crate::plan;
 
 fn check(what: &str, spoil: impl FnOnce(&mut World), expected: DateStatus) {
     check_date(what, gap(), spoil, expected);
@@ -529,4 +530,19 @@ fn a_complete_export_that_was_published_in_vain_is_spent_until_it_is_forgiven() 
     assert_eq!(taken_up(Stage::Publish, before), S::Quarantined);
     let just_then = |world: &mut World| forgiven(world, "2026-06-29T08:00:00Z");
     assert_eq!(taken_up(Stage::Publish, just_then), S::Missing);
+}
+
+#[test]
+fn a_dump_that_is_newer_than_its_data_was_delivered_again() {
+    let flagged = |written_at: &str| {
+        let world = World::whole();
+        let mut seen = world.observation();
+        let Seen::Known(scan) = &mut seen.scan else { panic!("it is seen") };
+        scan.coverage.written_at.insert(gap(), at(written_at));
+        let World { ledger, dataset, night, now, .. } = &world;
+        let census = plan::plan(ledger, &seen, dataset, night, *now).census.unwrap();
+        census.verdict(gap()).unwrap().flags.contains(&Flag::Redelivered)
+    };
+    assert!(flagged("2026-06-15T23:04:59Z"));
+    assert!(!flagged("2026-06-15T23:05:00Z"));
 }

@@ -4,7 +4,7 @@ use HoldStep::{Armed, Disabled, WorkDone};
 use chrono::Duration;
 
 use super::night::{World, at, blindness, date, dump, entry, gap, live_task, today};
-use crate::config::Mode;
+use crate::config::{Mode, Order};
 use crate::domain::{
     Export, ExportStatus, RuleState, RunOutcome, Seen, Snapshot, Stage, WorkflowRun, WorkflowStatus,
 };
@@ -526,4 +526,23 @@ fn a_run_says_what_permits_it() {
     assert_eq!(says(&named), "asked for by name");
     assert_eq!(says(&ask), "asked for by name by someone");
     assert_eq!(says(&allow), "backfill.allow.june: agreed");
+}
+
+#[test]
+fn the_queue_has_the_configured_order_and_first_what_was_asked_for() {
+    let queue = |order: Order, asked: Option<&str>| -> Vec<String> {
+        let mut world = World::with_gap();
+        world.lose(date("2026-06-12"));
+        world.lose(date("2026-06-18"));
+        world.dataset.backfill.order = order;
+        if let Some(asked) = asked {
+            let request = Request::Heal { dates: vec![date(asked)], max_runs: None };
+            world.request(world.now, request);
+        }
+        let queue = world.plan().queue;
+        queue.iter().map(|candidate| candidate.date.format("%d").to_string()).collect()
+    };
+    assert_eq!(queue(Order::OldestFirst, None), ["12", "15", "18"]);
+    assert_eq!(queue(Order::NewestFirst, None), ["18", "15", "12"]);
+    assert_eq!(queue(Order::NewestFirst, Some("2026-06-15")), ["15", "18", "12"]);
 }
