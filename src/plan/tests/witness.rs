@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::night::{World, at, blindness, gap};
+use super::night::{World, at, blindness, dump, gap};
 use super::tended::{HELD, held, instant};
-use crate::config::{HoldPolicy, Mode};
-use crate::domain::{RuleState, Seen};
+use crate::config::{HoldPolicy, Mode, OtherName};
+use crate::domain::{Dump, RuleState, Seen};
 use crate::ledger::{Asked, Event, HoldStep, HoldWhy, Process, Repeat, UploadOutcome};
 use crate::plan::{Rest, Step, serve_upload, would_hold};
 
@@ -23,6 +23,7 @@ fn planned(world: &mut World, time: &str) -> String {
     match world.plan().step {
         Ok(Step::Begin(_)) => "begins".to_owned(),
         Ok(Step::Hold(_)) => "holds".to_owned(),
+        Ok(Step::StageDump { .. }) => "copies".to_owned(),
         Ok(Step::MoveHold { step, .. }) => format!("{step:?}"),
         Ok(step) => panic!("{step:?}"),
         Err(rest) => rest.label().to_owned(),
@@ -216,4 +217,24 @@ fn whether_an_upload_could_hold_is_told_before_anything_is_sent() {
     assert_eq!(could(unseen), Err("blind"));
     let held = |world: &mut World| world.ledger.holds = held(HELD).ledger.holds;
     assert_eq!(could(held), Err("holding"));
+}
+
+/// Any write to the bucket fires the rule (H12), so a copy needs a hold of its own.
+#[test]
+fn a_dump_under_another_name_is_copied_under_its_own_hold_only() {
+    let under = |date: NaiveDate, key: &str| {
+        let mut world = held(HELD);
+        world.dataset.load.other_name = OtherName::Stage;
+        let other = Dump { key: "parking/another_name.zip".to_owned(), ..dump(gap()) };
+        world.dumps().insert(gap(), vec![other].into());
+        let why = HoldWhy::Upload { date, key: key.to_owned() };
+        world.ledger.holds.get_mut("h").unwrap().why = why;
+        planned(&mut world, "12:03:02")
+    };
+    let key = held(HELD).dataset.load.dump_key.render(gap());
+    let key = format!("{}{key}", held(HELD).dataset.landing.prefix);
+    assert_eq!(under(gap(), &key), "copies");
+    let next = gap() + chrono::Duration::days(1);
+    assert_eq!(under(next, &key), "holding");
+    assert_eq!(under(gap(), "parking/third_name.zip"), "holding");
 }
