@@ -5,6 +5,7 @@ use gapmend::expose::Exit;
 use gapmend::expose::cli::args::{GlobalArgs, Output};
 use gapmend::expose::cli::{Out, check_text};
 use gapmend::expose::json;
+use gapmend::ledger::Ledger;
 
 use super::Outcome;
 use super::session::Session;
@@ -26,33 +27,27 @@ pub(super) async fn check(global: &GlobalArgs, out: &mut Out) -> Outcome {
 
 async fn ledger(session: &Session) -> Finding {
     let subject = format!("ledger {}", session.settings.ledger);
-    let ledger = match session.ledger("check").await {
-        Ok(ledger) => ledger,
-        Err(failure) => {
-            let detail = failure.to_string();
-            return Finding { subject, verdict: Verdict::Wrong, detail, hint: None };
-        }
+    let (verdict, detail, hint) = match session.ledger("check").await {
+        Ok(ledger) => writable(&ledger).await,
+        Err(failure) => (Verdict::Wrong, failure.to_string(), None),
     };
+    Finding { subject, verdict, detail, hint: hint.map(str::to_owned) }
+}
+
+async fn writable(ledger: &Ledger) -> (Verdict, String, Option<&'static str>) {
     let entries = ledger.state().seq;
     let trouble = match ledger.refusal() {
         Some(refusal) => Some(refusal.clone()),
         None => ledger.try_writing().await.err(),
     };
-    match trouble {
-        None if entries == 0 => {
-            let detail = "empty, so whether it can be written shows with its first entry";
-            Finding { subject, verdict: Verdict::Right, detail: detail.to_owned(), hint: None }
-        }
-        None => {
-            let detail = format!("{entries} entries, and more can be written");
-            Finding { subject, verdict: Verdict::Right, detail, hint: None }
-        }
-        Some(error) => Finding {
-            subject,
-            // Whoever checks may be somebody else than who runs it.
-            verdict: if error.is_denied() { Verdict::Doubtful } else { Verdict::Wrong },
-            detail: format!("{entries} entries: {}", error.in_words()),
-            hint: Some(error.hint().to_owned()),
-        },
-    }
+    let Some(error) = trouble else {
+        let detail = match entries {
+            0 => "empty, so whether it can be written shows with its first entry".to_owned(),
+            _ => format!("{entries} entries, and more can be written"),
+        };
+        return (Verdict::Right, detail, None);
+    };
+    // Whoever checks may be somebody else than who runs it.
+    let verdict = if error.is_denied() { Verdict::Doubtful } else { Verdict::Wrong };
+    (verdict, format!("{entries} entries: {}", error.in_words()), Some(error.hint()))
 }

@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::stage::{Came, PATIENCE, Stage, days_ago, world};
 
-/// A host of its own name, whose word has to be taken for who it is.
+/// What the certificate says that it is for.
 const HOST: &str = "127.0.0.1";
 
 /// A stage whose door is only reached over TLS, and the certificate that proves the door.
