@@ -1,8 +1,8 @@
 //! One row a status: what is spoiled, and what the date then is.
 
-use super::night::{TABLES, World, at, date, entry, gap, live_task, today};
+use super::night::{TABLES, World, at, date, entry, export, gap, live_task, today};
 use crate::config::Mode;
-use crate::domain::{DateStatus, DumpFault, Export, ExportStatus, Flag, RunOutcome, Seen, Stage};
+use crate::domain::{DateStatus, DumpFault, ExportStatus, Flag, RunOutcome, Seen, Stage};
 use crate::ledger::{Event, Repeat, Request};
 use crate::plan;
 
@@ -23,19 +23,6 @@ fn check_date(
     assert_eq!(verdict.status, expected, "{what}: {}", verdict.reason);
     let queued = plan.queue.iter().any(|candidate| candidate.date == date);
     assert_eq!(queued, expected == DateStatus::Missing, "{what}: queued");
-}
-
-fn export(status: ExportStatus) -> Export {
-    Export {
-        id: "sql-to-parquet-2026-06-15-backdated".to_owned(),
-        source_arn: "arn".to_owned(),
-        status,
-        percent: None,
-        started_at: None,
-        ended_at: Some(at("2026-06-29T00:00:00Z")),
-        warning: None,
-        failure: None,
-    }
 }
 
 fn yesterday_noon() -> chrono::DateTime<chrono::Utc> {

@@ -3,10 +3,12 @@
 use HoldStep::{Armed, Disabled, WorkDone};
 use chrono::Duration;
 
-use super::night::{World, at, blindness, date, dump, entry, gap, live_task, today};
+use super::night::{
+    World, at, blindness, date, dump, entry, export, gap, hold, live_task, task_request, today,
+};
 use crate::config::{Mode, Order};
 use crate::domain::{
-    Export, ExportStatus, RuleState, RunOutcome, Seen, Snapshot, Stage, WorkflowRun, WorkflowStatus,
+    Export, ExportStatus, RuleState, RunOutcome, Seen, Stage, WorkflowRun, WorkflowStatus,
 };
 use crate::ledger::{Event, HoldStep, HoldWhy, Repeat, Request};
 use crate::observe::{Confirmation, Traffic};
@@ -26,13 +28,6 @@ fn check(what: &str, spoil: impl FnOnce(&mut World), expected: &str) {
     assert!(plan.wake_at >= world.now, "{what}");
     let hours = (plan.wake_at - world.now).num_hours();
     assert!(hours <= 16, "{what}: it sleeps past the next slot, for {hours} hours");
-}
-
-fn world_rule(world: &mut World) -> &mut crate::domain::Rule {
-    match world.watch.rule.as_mut() {
-        Some(Seen::Known(rule)) => rule,
-        Some(Seen::Blind(_)) | None => panic!("the rule is seen"),
-    }
 }
 
 #[test]
@@ -186,26 +181,26 @@ fn the_world_closes_gates() {
     check(
         "an operator disabled the rule",
         |world| {
-            world_rule(world).state = RuleState::Disabled;
+            world.rule().state = RuleState::Disabled;
         },
         "disabled_by_other",
     );
     check(
         "two targets",
         |world| {
-            let rule = world_rule(world);
+            let rule = world.rule();
             rule.targets.push(rule.targets[0].clone());
         },
         "odd_trigger",
     );
     check(
         "no subnets",
-        |world| world_rule(world).targets[0].network.as_mut().unwrap().subnets.clear(),
+        |world| world.rule().targets[0].network.as_mut().unwrap().subnets.clear(),
         "odd_trigger",
     );
     check(
         "no security groups",
-        |world| world_rule(world).targets[0].network.as_mut().unwrap().security_groups.clear(),
+        |world| world.rule().targets[0].network.as_mut().unwrap().security_groups.clear(),
         "odd_trigger",
     );
     check(
@@ -238,27 +233,11 @@ fn the_world_closes_gates() {
 #[test]
 fn snapshots_are_left_to_be_exported() {
     let snapshot = |status: &str, exports: Vec<Export>, made: &str| {
-        let snapshot = Snapshot {
-            id: "sql-to-parquet-2026-06-29-231500".to_owned(),
-            arn: "arn".to_owned(),
-            status: status.to_owned(),
-            percent: None,
-            created_at: Some(at(made)),
-        };
-        let snapshots = vec![(snapshot, exports)];
+        let live = super::night::snapshot("sql-to-parquet-2026-06-29-231500", status, at(made));
+        let snapshots = vec![(live, exports)];
         move |world: &mut World| {
             world.watch.traffic = Some(Seen::Known(Traffic { snapshots, ..Traffic::default() }));
         }
-    };
-    let export = |status: ExportStatus| Export {
-        id: "export".to_owned(),
-        source_arn: "arn".to_owned(),
-        status,
-        percent: None,
-        started_at: None,
-        ended_at: None,
-        warning: None,
-        failure: None,
     };
     let recent = "2026-06-30T11:00:00Z";
     let long_ago = "2026-06-30T01:00:00Z";
@@ -327,19 +306,13 @@ fn no_load_is_begun_that_would_meet_the_live_dump() {
 
 #[test]
 fn a_live_run_that_is_driven_comes_first() {
-    let swept = |missed: bool| {
-        move |world: &mut World| {
-            let (dataset, date) = ("liberator".to_owned(), today());
-            let (key, etag) = ("key".to_owned(), "etag".to_owned());
-            let event = Event::LiveDumpSwept { dataset, date, key, etag, missed };
-            world.note(at("2026-06-30T11:00:00Z"), vec![event]);
-        }
-    };
+    let swept =
+        |missed: bool| move |world: &mut World| world.sweep(at("2026-06-30T11:00:00Z"), missed);
     let driven = |when: &'static str| {
         move |world: &mut World| {
             swept(false)(world);
             let (dataset, date) = ("liberator".to_owned(), today());
-            let task = super::night::task_request("live");
+            let task = task_request("live");
             let intent = Event::LiveDriveIntended { dataset: dataset.clone(), date, task };
             let task_arn = "arn".to_owned();
             let answer = Event::LiveDriveSubmitted { dataset, date, task_arn };
@@ -363,21 +336,10 @@ fn a_rule_that_is_held_for_another_datasets_run_is_waited_for() {
             } else {
                 "other/2026-06-11/1".to_owned()
             };
-            let intended = Event::HoldIntended {
-                hold: "h".to_owned(),
-                dataset: "other".to_owned(),
-                rule: "other-rule".to_owned(),
-                event_bus: "default".to_owned(),
-                prior_state: "ENABLED".to_owned(),
-                why: HoldWhy::Run { run },
-                until: at("2026-06-30T17:00:00Z"),
-                dead_man: None,
-            };
-            world.note(at("2026-06-30T11:00:00Z"), vec![intended]);
-            for step in steps {
-                let moved = Event::HoldMoved { hold: "h".to_owned(), step: *step };
-                world.note(at("2026-06-30T11:00:00Z"), vec![moved]);
-            }
+            let (begun_at, until) = (at("2026-06-30T11:00:00Z"), at("2026-06-30T17:00:00Z"));
+            let steps = steps.iter().map(|step| (*step, begun_at));
+            let hold = hold("other", HoldWhy::Run { run }, [begun_at, until], steps);
+            world.ledger.holds.insert(hold.id.clone(), hold);
         }
     };
     check("its run is next", held(&[Armed, Disabled], false), "other_dataset");
@@ -393,7 +355,7 @@ fn the_next_live_dump_is_the_one_whose_time_is_still_to_come() {
             world.dumps().insert(today(), vec![dump(today())].into());
         }
         if disabled {
-            world_rule(&mut world).state = RuleState::Disabled;
+            world.rule().state = RuleState::Disabled;
         }
         plan::awaited(&world.landing, Some(&world.watch), &world.dataset, at(when))
     };
@@ -485,17 +447,7 @@ fn a_complete_export_is_taken_up_although_a_load_would_have_to_wait() {
     check(
         "a live task",
         |world| {
-            let export = Export {
-                id: "sql-to-parquet-2026-06-15-backdated".to_owned(),
-                source_arn: "arn".to_owned(),
-                status: ExportStatus::Complete,
-                percent: None,
-                started_at: None,
-                ended_at: None,
-                warning: None,
-                failure: None,
-            };
-            world.exports.insert(gap(), export);
+            world.exports.insert(gap(), export(ExportStatus::Complete));
             world.watch.tasks = Seen::Known(vec![live_task()]);
         },
         "takes up",

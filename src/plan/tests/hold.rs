@@ -77,8 +77,7 @@ fn a_switch_proves_a_hold_of_its_own_rule_while_that_is_disabled() {
     let proves = |rule: &str, event_bus: &str, state: RuleState| {
         let mut world = World::whole();
         trigger(&mut world).event_bus = "default".to_owned();
-        let Some(Seen::Known(seen)) = world.watch.rule.as_mut() else { panic!("it is seen") };
-        seen.state = state;
+        world.rule().state = state;
         world.watch.trigger.dead_man = Some(Seen::Known(Some(DeadMan {
             name: DeadMan::name_for("liberator"),
             group: "gapmend".to_owned(),

@@ -5,14 +5,14 @@ use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 
-use crate::config::{self, DatasetSettings, Environment, NamedDates};
-use crate::domain::{Blindness, Rule, RunOutcome, Stage};
+use crate::config::{self, DatasetSettings, DeadManSettings, Environment, NamedDates};
 use crate::domain::{
-    Coverage, DateSet, DateSpan, DateStatus, Dump, ErrorClass, Network, RuleState, RuleTarget,
-    Seen, TableCoverage, TableId, Task, TaskState,
+    Blindness, Coverage, DateSet, DateSpan, DateStatus, Dump, ErrorClass, Export, ExportStatus,
+    Network, Rule, RuleState, RuleTarget, RunOutcome, Seen, Snapshot, Stage, TableCoverage,
+    TableId, Task, TaskState,
 };
-use crate::ledger::{Asked, Entry, Event, Repeat, Request, State};
-use crate::observe::{Confirmation, LandingView, Observation, Scan, Traffic, Watch};
+use crate::ledger::{Asked, Entry, Event, Hold, HoldStep, HoldWhy, Repeat, Request, State};
+use crate::observe::{Confirmation, LandingView, Observation, RunView, Scan, Traffic, Watch};
 use crate::plan::{self, Night, Plan};
 use crate::platform::TaskRequest;
 
@@ -126,6 +126,36 @@ impl World {
 
     pub(super) fn dumps(&mut self) -> &mut BTreeMap<NaiveDate, Arc<Vec<Dump>>> {
         Arc::make_mut(&mut self.landing.dumps)
+    }
+
+    /// The rule, to be changed.
+    pub(super) fn rule(&mut self) -> &mut Rule {
+        match self.watch.rule.as_mut() {
+            Some(Seen::Known(rule)) => rule,
+            Some(Seen::Blind(_)) | None => panic!("the rule is seen"),
+        }
+    }
+
+    /// What is seen of the run, to be changed.
+    pub(super) fn view(&mut self) -> &mut RunView {
+        match self.watch.run.as_mut() {
+            Some(Seen::Known(view)) => view,
+            Some(Seen::Blind(_)) | None => panic!("the run is seen"),
+        }
+    }
+
+    /// Nothing but the rule's state is in the way of a hold.
+    pub(super) fn may_hold(&mut self) {
+        self.watch.trigger.clock_skew = Some(Seen::Known(Some(Duration::zero())));
+        let trigger = self.dataset.trigger.as_mut().unwrap();
+        trigger.dead_man = Some(DeadManSettings::Accepted);
+    }
+
+    /// Today's dump landed in a hold.
+    pub(super) fn sweep(&mut self, at: DateTime<Utc>, missed: bool) {
+        let (dataset, date) = ("liberator".to_owned(), today());
+        let Dump { key, etag, .. } = dump(date);
+        self.note(at, vec![Event::LiveDumpSwept { dataset, date, key, etag, missed }]);
     }
 
     /// No table has the date.
@@ -287,6 +317,54 @@ pub(super) fn dump(date: NaiveDate) -> Dump {
         etag: date.to_string(),
         last_modified: date.and_hms_opt(23, 5, 0).unwrap().and_utc(),
         archived: None,
+    }
+}
+
+/// The name of the gap's snapshot and export.
+pub(super) const BACKDATED: &str = "sql-to-parquet-2026-06-15-backdated";
+
+pub(super) fn snapshot(id: &str, status: &str, created_at: DateTime<Utc>) -> Snapshot {
+    Snapshot {
+        id: id.to_owned(),
+        arn: "arn".to_owned(),
+        status: status.to_owned(),
+        percent: None,
+        created_at: Some(created_at),
+    }
+}
+
+pub(super) fn export(status: ExportStatus) -> Export {
+    Export {
+        id: BACKDATED.to_owned(),
+        source_arn: "arn".to_owned(),
+        status,
+        percent: None,
+        started_at: None,
+        ended_at: None,
+        warning: None,
+        failure: None,
+    }
+}
+
+/// A hold named `h`, without a switch.
+pub(super) fn hold(
+    dataset: &str,
+    why: HoldWhy,
+    lasts: [DateTime<Utc>; 2],
+    steps: impl IntoIterator<Item = (HoldStep, DateTime<Utc>)>,
+) -> Hold {
+    let [begun_at, until] = lasts;
+    Hold {
+        id: "h".to_owned(),
+        dataset: dataset.to_owned(),
+        rule: rule().name,
+        event_bus: "default".to_owned(),
+        prior_state: "ENABLED".to_owned(),
+        why,
+        begun_at,
+        until,
+        dead_man: None,
+        steps: steps.into_iter().collect(),
     }
 }
 

@@ -3,15 +3,17 @@
 use HoldStep::{Enabled, WorkDone};
 use chrono::{DateTime, Duration, Utc};
 
-use super::night::{World, at, blindness, dump, gap, live_task, task, task_request, today};
-use super::tended::{HELD, held, instant};
+use super::night::{
+    BACKDATED, World, at, blindness, dump, export, gap, live_task, snapshot, task, task_request,
+    today,
+};
+use super::tended::{HELD, KEY, held, instant};
 use crate::domain::{
-    Blindness, Dump, ErrorClass, Export, ExportStatus, RuleState, Seen, Snapshot, Stage, Task,
-    TaskState,
+    Blindness, Dump, ErrorClass, Export, ExportStatus, RuleState, Seen, Stage, Task, TaskState,
 };
 use crate::ledger::{Event, HoldStep, HoldWhy};
 use crate::observe::RunView;
-use crate::plan::{Step, hold, rescue_until};
+use crate::plan::{self, Step, rescue_until};
 
 /// The rule was disabled at twelve, and enabled again at two; nothing landed yet.
 fn released() -> World {
@@ -35,7 +37,7 @@ fn tend(world: &mut World, now: DateTime<Utc>) -> Option<Step> {
     world.now = now;
     world.watch.at = now;
     let World { ledger, watch, dataset, now, .. } = &*world;
-    hold::tend(ledger, watch, "liberator", Some(dataset), *now)
+    plan::tend(ledger, watch, "liberator", Some(dataset), *now)
 }
 
 /// What is swept when the hold closes, and whether it is too late to drive; `None` while it
@@ -105,16 +107,6 @@ fn what_cannot_be_seen_is_waited_for_a_day_and_what_may_not_be_seen_is_not() {
     assert_eq!(closes(ErrorClass::Denied, instant("15:00:00")), Some(vec![]));
 }
 
-fn snapshot(id: &str, created_at: &str) -> Snapshot {
-    Snapshot {
-        id: id.to_owned(),
-        arn: "arn".to_owned(),
-        status: "available".to_owned(),
-        percent: None,
-        created_at: Some(instant(created_at)),
-    }
-}
-
 #[test]
 fn a_dump_that_had_its_run_is_not_swept() {
     let began = |at: &str| Task { created_at: Some(instant(at)), ..live_task() };
@@ -144,7 +136,7 @@ fn a_run_whose_task_is_forgotten_is_known_by_its_snapshot() {
     let found = |id: &str, created_at: &str, now: &str| {
         let mut world = released();
         lands(&mut world, instant("13:30:00"));
-        let left = snapshot(id, created_at);
+        let left = snapshot(id, "available", instant(created_at));
         world.watch.trigger.snapshots = Some(Seen::Known(vec![left]));
         swept(&mut world, instant(now)).unwrap().len()
     };
@@ -153,16 +145,15 @@ fn a_run_whose_task_is_forgotten_is_known_by_its_snapshot() {
     assert_eq!(found(live, "13:45:00", "14:25:00"), 0);
     assert_eq!(found(live, "13:30:00", "14:25:00"), 0);
     assert_eq!(found(live, "13:29:59", "14:25:00"), 1, "an older one");
-    assert_eq!(found("sql-to-parquet-2026-06-15-backdated", "13:45:00", "14:25:00"), 1);
+    assert_eq!(found(BACKDATED, "13:45:00", "14:25:00"), 1);
 }
 
 #[test]
 fn an_upload_tells_whom_its_own_write_fired() {
-    let key = "parking/liberator_dump_20260615.zip".to_owned();
     let uploaded = || {
         let mut world = released();
         let hold = world.ledger.holds.get_mut("h").unwrap();
-        hold.why = HoldWhy::Upload { date: gap(), key: key.clone() };
+        hold.why = HoldWhy::Upload { date: gap(), key: KEY.to_owned() };
         world
     };
     let fired = |created_at: &str, explained_by: Option<&str>| {
@@ -185,7 +176,7 @@ fn an_upload_tells_whom_its_own_write_fired() {
     assert_eq!(fired("13:00:00", Some("12:29:59")), 1);
     assert_eq!(fired("13:00:00", Some("13:00:01")), 1, "it landed later");
     let mut world = uploaded();
-    let ours = Dump { key: key.clone(), last_modified: instant("12:59:00"), ..dump(gap()) };
+    let ours = Dump { key: KEY.to_owned(), last_modified: instant("12:59:00"), ..dump(gap()) };
     world.watch.trigger.landed = Some(Seen::Known(vec![(gap(), ours)]));
     let began = Task { created_at: Some(instant("13:00:00")), ..live_task() };
     world.watch.trigger.live_tasks = Some(Seen::Known(vec![began]));
@@ -197,14 +188,7 @@ fn an_upload_tells_whom_its_own_write_fired() {
 /// Today's dump was swept and is to be driven.
 fn undriven() -> World {
     let mut world = World::whole();
-    let event = Event::LiveDumpSwept {
-        dataset: "liberator".to_owned(),
-        date: today(),
-        key: "key".to_owned(),
-        etag: "etag".to_owned(),
-        missed: false,
-    };
-    world.note(instant("13:00:00"), vec![event]);
+    world.sweep(instant("13:00:00"), false);
     world
 }
 
@@ -233,8 +217,7 @@ fn a_swept_dump_is_driven_on_its_day_when_nothing_is_in_the_way() {
     assert_eq!(drives(&mut busy, now), None);
 
     let mut odd = undriven();
-    let Some(Seen::Known(rule)) = odd.watch.rule.as_mut() else { panic!("it is seen") };
-    rule.targets[0].task_count = Some(2);
+    odd.rule().targets[0].task_count = Some(2);
     assert_eq!(drives(&mut odd, now), None);
 
     let mut asked = undriven();
@@ -250,16 +233,7 @@ fn a_live_run_is_not_driven_between_our_load_and_its_export() {
     let drives = |stage: Stage, exported: bool| {
         let mut world = undriven();
         world.begin(instant("12:00:00"), gap(), stage);
-        let export = exported.then(|| Export {
-            id: "export".to_owned(),
-            source_arn: "arn".to_owned(),
-            status: ExportStatus::InProgress,
-            percent: None,
-            started_at: None,
-            ended_at: None,
-            warning: None,
-            failure: None,
-        });
+        let export = exported.then(|| export(ExportStatus::InProgress));
         world.watch.run = Some(Seen::Known(RunView { export, ..RunView::default() }));
         tend(&mut world, instant("14:00:00")).is_some()
     };
@@ -282,8 +256,7 @@ fn todays_dump_can_be_rescued_until_midnight_when_it_fired_nothing() {
 
     let stranded = |state: RuleState, landed: &str, ran: Vec<Task>| {
         let mut world = World::whole();
-        let Some(Seen::Known(rule)) = world.watch.rule.as_mut() else { panic!("it is seen") };
-        rule.state = state;
+        world.rule().state = state;
         lands(&mut world, at(landed));
         world.watch.trigger.live_tasks = Some(Seen::Known(ran));
         until(&world)
@@ -309,7 +282,7 @@ fn a_live_run_that_our_snapshot_made_fail_is_swept_once() {
             ..live_task()
         };
         spoil(&mut failed);
-        let made = snapshot("sql-to-parquet-2026-06-15-backdated", "12:50:00");
+        let made = snapshot(BACKDATED, "available", instant("12:50:00"));
         let view = RunView { snapshot: Some(made), ..RunView::default() };
         world.watch.run = Some(Seen::Known(view));
         world.watch.trigger.live_tasks = Some(Seen::Known(vec![failed]));
@@ -333,17 +306,9 @@ fn a_live_run_that_our_snapshot_made_fail_is_swept_once() {
     assert_eq!(hurt(&mut world(&backdated), now), None);
     let exported = |began: &str| {
         let mut world = world(&|_| {});
-        let Some(Seen::Known(view)) = world.watch.run.as_mut() else { panic!("it is seen") };
-        view.export = Some(Export {
-            id: "export".to_owned(),
-            source_arn: "arn".to_owned(),
-            status: ExportStatus::InProgress,
-            percent: None,
-            started_at: Some(instant(began)),
-            ended_at: None,
-            warning: None,
-            failure: None,
-        });
+        let started_at = Some(instant(began));
+        let export = Export { started_at, ..export(ExportStatus::InProgress) };
+        world.view().export = Some(export);
         world
     };
     assert_eq!(hurt(&mut exported("13:10:00"), now), Some(false));
@@ -352,14 +317,6 @@ fn a_live_run_that_our_snapshot_made_fail_is_swept_once() {
     unmade.watch.run = Some(Seen::Known(RunView::default()));
     assert_eq!(hurt(&mut unmade, now), None, "our snapshot is not there yet");
     let mut swept = world(&|_| {});
-    let todays = todays(instant("12:55:00"));
-    let event = Event::LiveDumpSwept {
-        dataset: "liberator".to_owned(),
-        date: today(),
-        key: todays.key,
-        etag: todays.etag,
-        missed: true,
-    };
-    swept.note(instant("13:10:30"), vec![event]);
+    swept.sweep(instant("13:10:30"), true);
     assert_eq!(hurt(&mut swept, now), None, "each is driven once at most");
 }

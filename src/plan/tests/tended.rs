@@ -3,18 +3,23 @@
 use HoldStep::{Answered, Armed, Disabled, Enabled, WorkDone};
 use chrono::NaiveDate;
 
-use super::night::{World, at, blindness, gap, today};
+use super::night::{World, at, blindness, export, gap, hold, rule, today};
 use crate::config::HoldPolicy;
-use crate::domain::{Export, ExportStatus, RuleState, RunOutcome, Seen, Stage};
+use crate::domain::{ExportStatus, RuleState, RunOutcome, Seen, Stage};
 use crate::ledger::{
     Asked, Event, Hold, HoldStep, HoldWhy, Process, Repeat, StopWhy, UploadOutcome,
 };
-use crate::plan::{Step, hold};
+use crate::plan::{self, Step};
 use crate::platform::DeadMan;
 
 pub(super) type Steps<'a> = &'a [(HoldStep, &'a str)];
 
-const RULE: &str = "liberator-to-rds-snapshot-event";
+/// The key that the gap's dump is uploaded under.
+pub(super) const KEY: &str = "parking/liberator_dump_20260615.zip";
+
+/// The rule is held, and was seen disabled.
+pub(super) const HELD: Steps<'static> =
+    &[(Armed, "12:01:00"), (Answered, "12:01:01"), (Disabled, "12:01:02")];
 
 fn day() -> NaiveDate {
     today()
@@ -28,7 +33,7 @@ fn switch() -> DeadMan {
     DeadMan {
         name: DeadMan::name_for("liberator"),
         group: "gapmend".to_owned(),
-        rule: RULE.to_owned(),
+        rule: rule().name,
         event_bus: "default".to_owned(),
         fires_at: instant("18:00:00"),
         role_arn: "role".to_owned(),
@@ -43,29 +48,40 @@ pub(super) fn held(steps: Steps<'_>) -> World {
     trigger.hold = HoldPolicy::Run;
     trigger.propagation = std::time::Duration::from_mins(2);
     trigger.settle = std::time::Duration::from_mins(15);
-    let hold = Hold {
-        id: "h".to_owned(),
-        dataset: "liberator".to_owned(),
-        rule: RULE.to_owned(),
-        event_bus: "default".to_owned(),
-        prior_state: "ENABLED".to_owned(),
-        why: HoldWhy::Run { run: format!("liberator/{}/1", gap()) },
-        begun_at: instant("12:00:00"),
-        until: instant("17:00:00"),
-        dead_man: Some(switch()),
-        steps: steps.iter().map(|(step, time)| (*step, instant(time))).collect(),
-    };
+    let why = HoldWhy::Run { run: format!("liberator/{}/1", gap()) };
+    let lasts = [instant("12:00:00"), instant("17:00:00")];
+    let steps = steps.iter().map(|(step, time)| (*step, instant(time)));
+    let hold = Hold { dead_man: Some(switch()), ..hold("liberator", why, lasts, steps) };
     let done = |step| hold.steps.contains_key(&step);
     let off = done(Disabled) && !done(Enabled);
-    rule(&mut world, if off { RuleState::Disabled } else { RuleState::Enabled });
+    world.rule().state = if off { RuleState::Disabled } else { RuleState::Enabled };
     world.watch.trigger.dead_man = Some(Seen::Known(done(Armed).then(switch)));
     world.ledger.holds.insert("h".to_owned(), hold);
     world
 }
 
-fn rule(world: &mut World, state: RuleState) {
-    let Some(Seen::Known(rule)) = world.watch.rule.as_mut() else { panic!("it is seen") };
-    rule.state = state;
+/// The same for an upload whose parts were there at twelve.
+pub(super) fn uploading() -> World {
+    let mut world = held(HELD);
+    let why = HoldWhy::Upload { date: gap(), key: KEY.to_owned() };
+    world.ledger.holds.get_mut("h").unwrap().why = why;
+    let intended = Event::UploadIntended {
+        upload: "u".to_owned(),
+        dataset: "liberator".to_owned(),
+        date: gap(),
+        bucket: "landing".to_owned(),
+        key: KEY.to_owned(),
+        size: 1,
+        sha256: String::new(),
+        replaces: None,
+        live: false,
+        asked: Asked::schedule(),
+        process: Process::this(),
+    };
+    world.note(instant("11:00:00"), vec![intended]);
+    let ready = Event::UploadReady { upload: "u".to_owned(), etags: Vec::new() };
+    world.note(instant("12:00:00"), vec![ready]);
+    world
 }
 
 /// The hold's run begins.
@@ -78,12 +94,12 @@ fn due(world: &mut World, time: &str) -> String {
     world.now = instant(time);
     world.watch.at = world.now;
     let World { ledger, watch, dataset, now, .. } = &*world;
-    words(hold::tend(ledger, watch, "liberator", Some(dataset), *now))
+    words(plan::tend(ledger, watch, "liberator", Some(dataset), *now))
 }
 
 /// The same after the dataset left the configuration.
 fn due_without_dataset(world: &World, time: &str) -> String {
-    words(hold::tend(&world.ledger, &world.watch, "liberator", None, instant(time)))
+    words(plan::tend(&world.ledger, &world.watch, "liberator", None, instant(time)))
 }
 
 fn words(step: Option<Step>) -> String {
@@ -109,7 +125,7 @@ fn a_hold_begins_within_five_minutes_or_is_given_up() {
     };
     assert_eq!(fresh(|_| {}, "12:05:00"), "arm");
     assert_eq!(fresh(|_| {}, "12:05:01"), never);
-    assert_eq!(fresh(|world| rule(world, RuleState::Disabled), "12:00:01"), never);
+    assert_eq!(fresh(|world| world.rule().state = RuleState::Disabled, "12:00:01"), never);
     let unseen = |world: &mut World| world.watch.rule = Some(Seen::Blind(vec![blindness()]));
     assert_eq!(fresh(unseen, "12:05:00"), "nothing");
     assert_eq!(fresh(unseen, "12:05:01"), never);
@@ -142,7 +158,7 @@ fn a_disabling_is_repeated_until_it_is_answered_and_for_five_minutes() {
     assert_eq!(due(&mut held(answered), "12:06:00"), "nothing");
     assert_eq!(due(&mut held(answered), "12:06:01"), never_seen);
     let mut off = held(armed);
-    rule(&mut off, RuleState::Disabled);
+    off.rule().state = RuleState::Disabled;
     assert_eq!(due(&mut off, "12:01:01"), "Disabled: the rule was seen disabled");
     let mut unguarded = held(armed);
     unguarded.watch.trigger.dead_man = Some(Seen::Known(None));
@@ -159,16 +175,13 @@ fn a_disabling_is_repeated_until_it_is_answered_and_for_five_minutes() {
     assert_eq!(due(&mut unseen, "17:00:00"), "enable: the hold is over");
 }
 
-pub(super) const HELD: Steps<'static> =
-    &[(Armed, "12:01:00"), (Answered, "12:01:01"), (Disabled, "12:01:02")];
-
 #[test]
 fn a_run_that_does_not_begin_gives_its_hold_up() {
     // Two minutes to be felt, and ten more.
     assert_eq!(due(&mut held(HELD), "12:13:02"), "nothing");
     assert_eq!(due(&mut held(HELD), "12:13:03"), "WorkDone: the work was not done in time");
     let mut enabled = held(HELD);
-    rule(&mut enabled, RuleState::Enabled);
+    enabled.rule().state = RuleState::Enabled;
     let why = "WorkDone: somebody enabled the rule before the work began";
     assert_eq!(due(&mut enabled, "12:01:03"), why);
     let gone = "WorkDone: the dataset is no longer in the configuration";
@@ -194,16 +207,7 @@ fn a_load_is_held_for_until_our_export_exists() {
     begins(&mut exported, Stage::Snapshot);
     exported.watch.trigger.our_export = Some(Seen::Known(None));
     assert_eq!(due(&mut exported, "14:00:00"), "nothing");
-    exported.watch.trigger.our_export = Some(Seen::Known(Some(Export {
-        id: "export".to_owned(),
-        source_arn: "arn".to_owned(),
-        status: ExportStatus::Starting,
-        percent: None,
-        started_at: None,
-        ended_at: None,
-        warning: None,
-        failure: None,
-    })));
+    exported.watch.trigger.our_export = Some(Seen::Known(Some(export(ExportStatus::Starting))));
     assert_eq!(due(&mut exported, "14:00:00"), "WorkDone: our export task exists");
     let mut over = held(HELD);
     begins(&mut over, Stage::Load);
@@ -215,7 +219,7 @@ fn a_load_is_held_for_until_our_export_exists() {
 fn a_rule_that_others_enable_in_a_load_is_let_go_and_never_taken_again() {
     let mut world = held(HELD);
     begins(&mut world, Stage::Load);
-    rule(&mut world, RuleState::Enabled);
+    world.rule().state = RuleState::Enabled;
     assert_eq!(due(&mut world, "14:00:00"), "enable: somebody else enabled it");
 }
 
@@ -264,7 +268,7 @@ fn a_hold_outlasts_its_end_only_to_stop_our_own_load_first() {
 fn after_the_switch_has_fired_a_disabled_rule_is_somebody_elses() {
     let fired = |state: RuleState, time: &str| {
         let mut world = held(HELD);
-        rule(&mut world, state);
+        world.rule().state = state;
         world.watch.trigger.dead_man = Some(Seen::Known(None));
         due(&mut world, time)
     };
@@ -306,7 +310,7 @@ fn a_released_hold_is_disarmed_looked_after_and_closed_with_its_story() {
     assert_eq!(due(&mut released(&[(Enabled, "18:00:00")]), "18:30:00"), fired);
     assert_eq!(due(&mut released(&[(Enabled, "17:59:59")]), "18:30:00"), by_us);
     let mut again = released(&[(Enabled, "18:00:00")]);
-    rule(&mut again, RuleState::Disabled);
+    again.rule().state = RuleState::Disabled;
     let theirs =
         "close: the dead man's switch had fired; the rule is disabled again, and not by gapmend";
     assert_eq!(due(&mut again, "18:30:00"), theirs);
@@ -318,27 +322,8 @@ fn a_released_hold_is_disarmed_looked_after_and_closed_with_its_story() {
 #[test]
 fn a_hold_for_an_upload_settles_once_its_object_was_asked_for() {
     let upload = |ends: bool, writes: bool| {
-        let mut world = held(HELD);
-        let key = "parking/liberator_dump_20260615.zip".to_owned();
-        let intended = Event::UploadIntended {
-            upload: "u".to_owned(),
-            dataset: "liberator".to_owned(),
-            date: gap(),
-            bucket: "landing".to_owned(),
-            key: key.clone(),
-            size: 1,
-            sha256: String::new(),
-            replaces: None,
-            live: false,
-            asked: Asked::schedule(),
-            process: Process::this(),
-        };
-        world.note(instant("11:50:00"), vec![intended]);
-        let why = HoldWhy::Upload { date: gap(), key };
-        world.ledger.holds.get_mut("h").unwrap().why = why;
+        let mut world = uploading();
         let named = || "u".to_owned();
-        let ready = Event::UploadReady { upload: named(), etags: Vec::new() };
-        world.note(instant("11:59:00"), vec![ready]);
         if writes {
             world.note(instant("12:04:00"), vec![Event::UploadWriting { upload: named() }]);
         }
@@ -362,7 +347,7 @@ fn a_hold_for_an_upload_settles_once_its_object_was_asked_for() {
     assert_eq!(release(true, "12:20:59"), "nothing");
     assert_eq!(release(true, "12:21:00"), settled);
     let mut enabled = upload(true, true);
-    rule(&mut enabled, RuleState::Enabled);
+    enabled.rule().state = RuleState::Enabled;
     let done = (WorkDone, instant("12:06:00"));
     enabled.ledger.holds.get_mut("h").unwrap().steps.extend([done]);
     assert_eq!(due(&mut enabled, "12:07:00"), "nothing", "its own event may be on its way");

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::night::{World, blindness, gap, task, today};
+use super::night::{World, blindness, gap, task};
 use super::tended::{HELD, held, instant};
 use crate::config::Mode;
 use crate::domain::{Seen, Stage, TaskState};
@@ -92,13 +92,6 @@ fn a_hold_or_a_live_run_to_be_driven_is_looked_at_in_every_poll() {
     holds.dataset.mode = Mode::Observe;
     holds.begin(instant("12:03:00"), gap(), Stage::Publish);
     assert!(sleeps(&holds) <= 60);
-    let swept = Event::LiveDumpSwept {
-        dataset: "liberator".to_owned(),
-        date: today(),
-        key: "key".to_owned(),
-        etag: "etag".to_owned(),
-        missed: false,
-    };
-    world.note(now(), vec![swept]);
+    world.sweep(now(), false);
     assert_eq!(sleeps(&world), 60);
 }

@@ -2,19 +2,12 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::night::{World, at, blindness, dump, gap};
-use super::tended::{HELD, held, instant};
+use super::night::{World, at, blindness, dump, gap, today};
+use super::tended::{HELD, KEY, held, instant, uploading};
 use crate::config::{HoldPolicy, Mode, OtherName};
 use crate::domain::{Dump, RuleState, Seen};
-use crate::ledger::{Asked, Event, HoldStep, HoldWhy, Process, Repeat, UploadOutcome};
+use crate::ledger::{HoldStep, HoldWhy, Repeat, UploadOutcome};
 use crate::plan::{Rest, Step, serve_upload, would_hold};
-
-const KEY: &str = "parking/liberator_dump_20260615.zip";
-
-fn rule(world: &mut World, state: RuleState) {
-    let Some(Seen::Known(rule)) = world.watch.rule.as_mut() else { panic!("it is seen") };
-    rule.state = state;
-}
 
 /// The step of a plan at that time, in one word.
 fn planned(world: &mut World, time: &str) -> String {
@@ -38,7 +31,7 @@ fn a_load_begins_under_its_own_hold_once_that_is_felt() {
     let mut world = held(&HELD[..2]);
     assert_eq!(planned(&mut world, "12:03:02"), "holding", "it was never seen disabled");
     let mut enabled = held(HELD);
-    rule(&mut enabled, RuleState::Enabled);
+    enabled.rule().state = RuleState::Enabled;
     assert_eq!(planned(&mut enabled, "12:03:02"), "holding");
     let mut unsurveyed = held(HELD);
     unsurveyed.watch.traffic = None;
@@ -56,10 +49,8 @@ fn a_load_without_a_hold_begins_one_or_needs_none() {
     let without = |spoil: fn(&mut World)| {
         let mut world = held(HELD);
         world.ledger.holds.clear();
-        rule(&mut world, RuleState::Enabled);
-        world.watch.trigger.clock_skew = Some(Seen::Known(Some(chrono::Duration::zero())));
-        world.dataset.trigger.as_mut().unwrap().dead_man =
-            Some(crate::config::DeadManSettings::Accepted);
+        world.rule().state = RuleState::Enabled;
+        world.may_hold();
         spoil(&mut world);
         planned(&mut world, "12:03:02")
     };
@@ -69,7 +60,7 @@ fn a_load_without_a_hold_begins_one_or_needs_none() {
     };
     assert_eq!(without(never), "begins");
     let ignored = |world: &mut World| {
-        rule(world, RuleState::Disabled);
+        world.rule().state = RuleState::Disabled;
         world.dataset.trigger.as_mut().unwrap().ignore_disabled = true;
     };
     assert_eq!(without(ignored), "begins", "somebody else keeps the live run away already");
@@ -100,31 +91,6 @@ fn a_hold_whose_run_will_not_begin_is_given_up() {
     assert_eq!(planned(&mut given_up, "12:03:02"), "holding");
 }
 
-/// An upload whose parts were there at noon, and its hold.
-fn uploading(holds: u32) -> World {
-    let mut world = held(HELD);
-    world.ledger.holds.get_mut("h").unwrap().why =
-        HoldWhy::Upload { date: gap(), key: KEY.to_owned() };
-    let intended = Event::UploadIntended {
-        upload: "u".to_owned(),
-        dataset: "liberator".to_owned(),
-        date: gap(),
-        bucket: "landing".to_owned(),
-        key: KEY.to_owned(),
-        size: 1,
-        sha256: String::new(),
-        replaces: None,
-        live: false,
-        asked: Asked::schedule(),
-        process: Process::this(),
-    };
-    world.note(instant("11:00:00"), vec![intended]);
-    let ready = Event::UploadReady { upload: "u".to_owned(), etags: Vec::new() };
-    world.note(instant("12:00:00"), vec![ready]);
-    world.ledger.uploads[0].holds = holds;
-    world
-}
-
 fn served(world: &World, now: DateTime<Utc>) -> String {
     let World { ledger, watch, dataset, landing, .. } = world;
     let landing = Seen::Known(landing.clone());
@@ -140,16 +106,16 @@ fn served(world: &World, now: DateTime<Utc>) -> String {
 
 #[test]
 fn an_object_is_made_under_its_own_hold_while_its_event_can_settle_in_it() {
-    assert_eq!(served(&uploading(1), instant("12:03:01")), "holding");
-    assert_eq!(served(&uploading(1), instant("12:03:02")), "writes");
+    assert_eq!(served(&uploading(), instant("12:03:01")), "holding");
+    assert_eq!(served(&uploading(), instant("12:03:02")), "writes");
     // The hold lasts until five, and an event settles in fifteen minutes.
-    assert_eq!(served(&uploading(1), instant("16:45:00")), "writes");
-    assert_eq!(served(&uploading(1), instant("16:45:01")), "hold_refused");
-    let mut others = uploading(1);
+    assert_eq!(served(&uploading(), instant("16:45:00")), "writes");
+    assert_eq!(served(&uploading(), instant("16:45:01")), "hold_refused");
+    let mut others = uploading();
     let why = HoldWhy::Run { run: "liberator/2026-06-14/1".to_owned() };
     others.ledger.holds.get_mut("h").unwrap().why = why;
     assert_eq!(served(&others, instant("12:03:02")), "holding");
-    let mut observing = uploading(1);
+    let mut observing = uploading();
     observing.dataset.mode = Mode::Observe;
     let refused = "mode is observe: nothing is changed";
     assert_eq!(served(&observing, instant("12:03:02")), refused);
@@ -158,12 +124,11 @@ fn an_object_is_made_under_its_own_hold_while_its_event_can_settle_in_it() {
 #[test]
 fn an_upload_is_not_tried_for_ever() {
     let between_holds_of = |holds: u32, state: RuleState, now: DateTime<Utc>| {
-        let mut world = uploading(holds);
+        let mut world = uploading();
+        world.ledger.uploads[0].holds = holds;
         world.ledger.holds.clear();
-        rule(&mut world, state);
-        world.watch.trigger.clock_skew = Some(Seen::Known(Some(chrono::Duration::zero())));
-        world.dataset.trigger.as_mut().unwrap().dead_man =
-            Some(crate::config::DeadManSettings::Accepted);
+        world.rule().state = state;
+        world.may_hold();
         served(&world, now)
     };
     let between_holds =
@@ -181,7 +146,7 @@ fn an_upload_is_not_tried_for_ever() {
 #[test]
 fn parts_that_nobody_completes_are_given_up() {
     let unready = |date: NaiveDate, time: &str, gone: bool| {
-        let mut world = uploading(0);
+        let mut world = uploading();
         world.ledger.holds.clear();
         world.ledger.uploads[0].ready = None;
         let now = at(&format!("{date}T{time}Z"));
@@ -195,23 +160,21 @@ fn parts_that_nobody_completes_are_given_up() {
     let tomorrow = "2026-07-01".parse().unwrap();
     assert!(!unready(tomorrow, "11:00:00", false));
     assert!(unready(tomorrow, "11:00:01", false));
-    assert!(unready(super::night::today(), "11:00:01", true), "its sender died");
+    assert!(unready(today(), "11:00:01", true), "its sender died");
 }
 
 #[test]
 fn whether_an_upload_could_hold_is_told_before_anything_is_sent() {
     let could = |spoil: fn(&mut World)| {
         let mut world = World::whole();
-        let trigger = world.dataset.trigger.as_mut().unwrap();
-        trigger.hold = HoldPolicy::Upload;
-        trigger.dead_man = Some(crate::config::DeadManSettings::Accepted);
-        world.watch.trigger.clock_skew = Some(Seen::Known(Some(chrono::Duration::zero())));
+        world.dataset.trigger.as_mut().unwrap().hold = HoldPolicy::Upload;
+        world.may_hold();
         spoil(&mut world);
         let World { ledger, watch, landing, dataset, now, .. } = &world;
         would_hold(ledger, watch, landing, dataset, *now).map_err(|rest: Rest| rest.label())
     };
     assert_eq!(could(|_| {}), Ok(()));
-    assert_eq!(could(|world| rule(world, RuleState::Disabled)), Err("hold_refused"));
+    assert_eq!(could(|world| world.rule().state = RuleState::Disabled), Err("hold_refused"));
     assert_eq!(could(|world| world.dataset.trigger = None), Err("hold_refused"));
     let unseen = |world: &mut World| world.watch.tasks = Seen::Blind(vec![blindness()]);
     assert_eq!(could(unseen), Err("blind"));
@@ -231,10 +194,8 @@ fn a_dump_under_another_name_is_copied_under_its_own_hold_only() {
         world.ledger.holds.get_mut("h").unwrap().why = why;
         planned(&mut world, "12:03:02")
     };
-    let key = held(HELD).dataset.load.dump_key.render(gap());
-    let key = format!("{}{key}", held(HELD).dataset.landing.prefix);
-    assert_eq!(under(gap(), &key), "copies");
+    assert_eq!(under(gap(), KEY), "copies");
     let next = gap() + chrono::Duration::days(1);
-    assert_eq!(under(next, &key), "holding");
+    assert_eq!(under(next, KEY), "holding");
     assert_eq!(under(gap(), "parking/third_name.zip"), "holding");
 }
