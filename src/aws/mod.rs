@@ -151,6 +151,10 @@ impl Platform for AwsPlatform {
         self.objects.list(listing, page).await
     }
 
+    async fn folders(&self, bucket: &str, prefix: &str) -> Answer<Vec<String>> {
+        self.objects.folders(bucket, prefix).await
+    }
+
     async fn read_range(&self, bucket: &str, object: &ObjectRange) -> Answer<Bytes> {
         self.objects.read_range(bucket, object).await
     }

@@ -92,6 +92,33 @@ impl Objects {
         Ok(())
     }
 
+    /// The folders right below a prefix.
+    pub(super) async fn folders(&self, bucket: &str, prefix: &str) -> Answer<Vec<String>> {
+        let mut pages = Pages::of(LIST_OBJECTS);
+        let mut token = None;
+        let mut folders = Vec::new();
+        loop {
+            let request = self
+                .client
+                .list_objects_v2()
+                .bucket(bucket)
+                .prefix(prefix)
+                .delimiter("/")
+                .expected_bucket_owner(&self.owner)
+                .set_continuation_token(token);
+            let answer = self.line.read(LIST_OBJECTS, || request.clone().send()).await?;
+            let found = answer.common_prefixes.unwrap_or_default();
+            folders.extend(found.into_iter().filter_map(|folder| folder.prefix));
+            if answer.is_truncated != Some(true) {
+                return Ok(folders);
+            }
+            token = pages.next(answer.next_continuation_token)?;
+            if token.is_none() {
+                return Err(pages.error("a truncated page without a token"));
+            }
+        }
+    }
+
     /// A part of an object, as long as it is the same object.
     pub(super) async fn read_range(&self, bucket: &str, part: &ObjectRange) -> Answer<Bytes> {
         let Some(last) = part.length.checked_sub(1).and_then(|more| part.from.checked_add(more))

@@ -180,7 +180,7 @@ fn defaults_for(merged: &Dict) -> Dict {
 }
 
 fn is_optional(section: &str) -> bool {
-    matches!(section, "export" | "publish" | "trigger")
+    matches!(section, "export" | "copy" | "publish" | "trigger")
 }
 
 /// The built-in defaults, parsed.

@@ -21,7 +21,7 @@ use super::words::{
     SizeBand, Span, Text, Wait,
 };
 use super::written::{Whole, Written};
-use crate::domain::DateFormat;
+use crate::domain::{DateFormat, IdPattern};
 
 mod unions;
 
@@ -67,6 +67,7 @@ from_tables_only!(
     Load,
     InlineNetwork,
     Export,
+    CopyZone,
     Publish,
     Trigger,
     DeadManSchedule
@@ -152,6 +153,8 @@ pub(super) struct Dataset {
     pub(super) load: Load,
     /// The RDS snapshot and its export, when the pipeline has them.
     pub(super) export: Option<Export>,
+    /// The zone between export and raw: the export's files lie here before they are published.
+    pub(super) copy: Option<CopyZone>,
     /// The Glue workflow, when the pipeline has one.
     pub(super) publish: Option<Publish>,
     /// The event rule that fires the live run, when there is one.
@@ -323,9 +326,28 @@ pub(super) struct Export {
     pub(super) snapshot_id: Option<Written<DateFormat>>,
     /// The RDS instance: all its snapshots are seen then, not only those of our dates.
     pub(super) instance: Option<Written<Text>>,
-    /// The bucket of the exports: the tables that a date held are seen then.
+    /// The bucket of the exports: the tables and files that a date held are read from it.
     pub(super) bucket: Option<Written<Bucket>>,
+    /// The ids of the nightly's exports of a date, with one `*`, such as `sql-to-parquet-%y-%m-%d-*`: an unpublished date may be complete from one of them.
+    pub(super) live_id: Option<Written<IdPattern>>,
     /// For the snapshot and for the export, each.
+    pub(super) deadline: Option<Written<Span>>,
+    /// The wait between two looks.
+    pub(super) poll: Option<Written<Span>>,
+}
+
+/// The zone between export and raw: a copier puts the export's files here, and the workflow reads them.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
+#[schemars(rename = "Copy")]
+pub(super) struct CopyZone {
+    /// The bucket that the copier writes to. Required.
+    pub(super) bucket: Option<Written<Bucket>>,
+    /// Below it lies one folder a table, named as in the export: `database.table`. Required.
+    pub(super) prefix: Option<Written<Prefix>>,
+    /// A date's folder below a table's folder, with strftime letters and a slash at the end.
+    pub(super) folder: Option<Written<DateFormat>>,
+    /// Of the export's end; past it the copy is incomplete and nothing is published.
     pub(super) deadline: Option<Written<Span>>,
     /// The wait between two looks.
     pub(super) poll: Option<Written<Span>>,
@@ -343,7 +365,7 @@ pub(super) struct Publish {
     pub(super) date_format: Option<Written<DateFormat>>,
     /// The live workflow, when it writes the same tables: nothing starts while it runs.
     pub(super) live_workflow: Option<Written<Text>>,
-    /// Of the export's end; past it gapmend starts the workflow itself, once.
+    /// Of the copy's end (the export's, without `copy`); past it gapmend starts the workflow itself, once.
     pub(super) start_within: Option<Written<Wait>>,
     /// For the workflow's run.
     pub(super) deadline: Option<Written<Span>>,

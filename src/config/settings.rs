@@ -11,7 +11,7 @@ use chrono::{NaiveDate, NaiveTime, Weekday};
 use chrono_tz::Tz;
 use glob::Pattern;
 
-use crate::domain::{DateFormat, DateSpan, Network, Stage, TaskFamily};
+use crate::domain::{DateFormat, DateSpan, IdPattern, Network, Stage, TaskFamily};
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -148,6 +148,8 @@ pub struct DatasetSettings {
     pub load: Load,
     /// The RDS snapshot and its export, when the pipeline has them.
     pub export: Option<ExportSettings>,
+    /// The zone between export and raw, when it is known.
+    pub copy: Option<CopySettings>,
     /// The Glue workflow, when the pipeline has one.
     pub publish: Option<PublishSettings>,
     /// The rule that fires the live run, when there is one.
@@ -411,9 +413,26 @@ pub struct ExportSettings {
     pub snapshot_id: DateFormat,
     /// The RDS instance, to see every snapshot of it.
     pub instance: Option<String>,
-    /// The bucket of the exports, to see which tables a date held.
+    /// The bucket of the exports, to see which tables and files a date held.
     pub bucket: Option<String>,
+    /// The ids of the nightly's exports.
+    pub live_id: Option<IdPattern>,
     /// For the snapshot and for the export, each.
+    pub deadline: Duration,
+    /// Between two looks.
+    pub poll: Duration,
+}
+
+/// `[datasets.NAME.copy]`: where the export's files lie before they are published.
+#[derive(Clone, Debug)]
+pub struct CopySettings {
+    /// The bucket that the copier writes to.
+    pub bucket: String,
+    /// With its trailing slash; below it one folder a table, named as in the export.
+    pub prefix: String,
+    /// A date's folder below a table's, with its trailing slash.
+    pub folder: DateFormat,
+    /// After the export's end; past it the copy is incomplete.
     pub deadline: Duration,
     /// Between two looks.
     pub poll: Duration,
@@ -430,7 +449,8 @@ pub struct PublishSettings {
     pub date_format: DateFormat,
     /// The live workflow: its runs share tables with ours.
     pub live_workflow: Option<String>,
-    /// After the export's end; past it we start the workflow ourselves, once (H19, H20).
+    /// After the copy's end (the export's, without `copy`); past it gapmend starts the workflow
+    /// itself, once (H19, H20).
     pub start_within: Duration,
     /// For the workflow run.
     pub deadline: Duration,

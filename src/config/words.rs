@@ -8,7 +8,7 @@ use schemars::{Schema, json_schema};
 use super::settings::{Arrival, HoldPolicy, LedgerUrl, Mode, Order, OtherName, Verify};
 use super::suggest::closest;
 use super::written::{FromText, Refusal};
-use crate::domain::DateFormat;
+use crate::domain::{DateFormat, IdPattern};
 
 use Refusal::{Because, NotThis};
 
@@ -100,6 +100,16 @@ impl FromText for SizeBand {
 impl FromText for DateFormat {
     const NAME: &'static str = "DateFormat";
     const EXPECTED: &'static str = "a text that names a whole day, such as \"%Y%m%d\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        Self::new(text).map_err(|error| Because(error.to_string()))
+    }
+}
+
+impl FromText for IdPattern {
+    const NAME: &'static str = "IdPattern";
+    const EXPECTED: &'static str =
+        "a text that names a whole day and then has one `*`, such as \"export-%Y-%m-%d-*\"";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         Self::new(text).map_err(|error| Because(error.to_string()))

@@ -3,12 +3,14 @@
 //! Nothing here does IO or reads a clock; everything is plain data with the few
 //! laws that hold for it. Every other layer speaks in these words.
 
+pub mod copied;
 pub mod coverage;
 pub mod date_format;
 pub mod date_set;
 pub mod date_status;
 pub mod dump;
 pub mod failure;
+pub mod id_pattern;
 pub mod partition_date;
 pub mod pipeline;
 pub mod run;
@@ -17,12 +19,14 @@ pub mod table_list;
 pub(crate) mod testing;
 pub mod trigger;
 
+pub use copied::{CopiedFile, CopyListing, ExportListing, FileId};
 pub use coverage::{Coverage, PartitionSample, TableCoverage};
 pub use date_format::{DateFormat, DateFormatError};
 pub use date_set::DateSet;
 pub use date_status::{DateStatus, Flag};
 pub use dump::{Dump, DumpFault};
 pub use failure::{Blindness, ErrorClass, FailureReason, Seen};
+pub use id_pattern::{IdPattern, IdPatternError};
 pub use partition_date::{DateSpan, PartitionDate};
 pub use pipeline::{
     Export, ExportStatus, Network, NodeKind, NodeRun, Rule, RuleState, RuleTarget, Snapshot, Task,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use super::zip_tail::ZipMemory;
-use super::{Confirmation, Scan, blind, clock, landing, raw_zone};
+use super::{Confirmation, Scan, blind, clock, copy, landing, raw_zone};
 use crate::config::DatasetSettings;
 use crate::domain::{Blindness, Export, Seen};
-use crate::platform::{Listing, World};
+use crate::platform::World;
 
 /// Looks at one date: every table's partition and objects, its dump, its export.
 ///
@@ -86,45 +86,15 @@ async fn export_of(
     world.platform.export(&id).await.map_err(|error| blind(format!("export {id}"), &error))
 }
 
-/// The tables that the export held (H28): folders named `database.table` below its id, which the
-/// catalog spells `database_table`.
+/// The tables that the export held (H28), as the catalog spells them.
 async fn exported_tables(
     world: &World,
     dataset: &DatasetSettings,
     export: &Export,
 ) -> Result<Option<BTreeSet<String>>, Vec<Blindness>> {
-    let Some(bucket) = dataset.export.as_ref().and_then(|settings| settings.bucket.clone()) else {
+    let Some(bucket) = dataset.export.as_ref().and_then(|settings| settings.bucket.as_ref()) else {
         return Ok(None);
     };
-    let mut tables = BTreeSet::new();
-    let listing =
-        Listing { prefix: format!("{}/", export.id), bucket: bucket.clone(), ..Listing::default() };
-    world
-        .platform
-        .list_objects(&listing, &mut |page| {
-            let keys = page.iter().filter(|object| object.key.ends_with(".parquet"));
-            tables.extend(keys.filter_map(|object| table_of_key(&object.key)));
-        })
-        .await
-        .map_err(|error| vec![blind(format!("export {} in s3://{bucket}", export.id), &error)])?;
-    Ok(Some(tables))
-}
-
-/// `id/db/db.table/1/part-0.parquet` → `db_table`, in lower case as Glue has it.
-fn table_of_key(key: &str) -> Option<String> {
-    let (folders, _file) = key.rsplit_once('/')?;
-    let folder = folders.split('/').find(|folder| folder.contains('.'))?;
-    Some(folder.replace('.', "_").to_ascii_lowercase())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_exported_folder_names_its_table() {
-        let key = "sql-to-parquet-2022-06-01-backdated/liberator/liberator.PCN/1/part-0.gz.parquet";
-        assert_eq!(table_of_key(key).as_deref(), Some("liberator_pcn"));
-        assert_eq!(table_of_key("id/export_info.json"), None);
-    }
+    let files = copy::export_files(world.platform.as_ref(), bucket, &export.id).await;
+    Ok(Some(files.map_err(|cause| vec![cause])?.catalog_tables()))
 }

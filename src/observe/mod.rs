@@ -10,6 +10,7 @@
 
 mod clock;
 mod confirm;
+mod copy;
 mod landing;
 mod raw_zone;
 mod scan;
@@ -25,6 +26,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 pub use clock::{CLOCK_OFF_AT_MOST_SECONDS, clock_skew};
 pub use confirm::confirm;
+pub use copy::{copy_below, copy_of, export_files, table_folders};
 pub use landing::{judge_size, landing, same_as_another};
 pub(crate) use scan::count_partitions;
 pub use scan::{ScanScope, scan};

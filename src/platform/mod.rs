@@ -267,6 +267,9 @@ pub trait Platform: Send + Sync {
         listing: &Listing,
         page: &mut (dyn FnMut(Vec<ObjectInfo>) + Send),
     ) -> Answer<()>;
+    /// The folders right below a prefix, each whole and with its trailing slash (a listing by
+    /// delimiter). A lost page is an error, never a short list.
+    async fn folders(&self, bucket: &str, prefix: &str) -> Answer<Vec<String>>;
     /// Bytes `from..from+length` of the object with that `ETag`; `Conflict` when it changed.
     async fn read_range(&self, bucket: &str, object: &ObjectRange) -> Answer<Bytes>;
     /// A whole small object; `None` when it is absent.

@@ -133,6 +133,22 @@ impl Platform for SimPlatform {
         }
     }
 
+    async fn folders(&self, bucket: &str, prefix: &str) -> Answer<Vec<String>> {
+        let mut folders = Vec::new();
+        loop {
+            let last = folders.last().map(|folder: &String| format!("{folder}\u{10ffff}"));
+            let target = format!("{bucket}/{prefix}");
+            let page = self.ask("s3:ListObjectsV2", &target, |world| {
+                world.folders(bucket, prefix, last.as_deref(), KEYS_PER_PAGE)
+            })?;
+            let is_last = page.len() < KEYS_PER_PAGE;
+            folders.extend(page);
+            if is_last {
+                return Ok(folders);
+            }
+        }
+    }
+
     async fn read_range(&self, bucket: &str, object: &ObjectRange) -> Answer<Bytes> {
         self.ask("s3:GetObject", &object.key, |world| {
             let body = world.body(bucket, &object.key, Some(&object.etag))?;

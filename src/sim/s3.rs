@@ -188,6 +188,32 @@ impl World {
         Ok(self.objects_below(bucket, prefix, start_after).take(at_most).cloned().collect())
     }
 
+    /// `s3:ListObjectsV2` with `/` as its delimiter: up to `at_most` folders after `start_after`.
+    pub(super) fn folders(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        start_after: Option<&str>,
+        at_most: usize,
+    ) -> SimResult<Vec<String>> {
+        self.bucket(bucket)?;
+        let mut folders: Vec<String> = Vec::new();
+        let mut after = start_after.map(ToOwned::to_owned);
+        while folders.len() < at_most {
+            let next = self.objects_below(bucket, prefix, after.as_deref()).next();
+            let Some(object) = next else { break };
+            let below = &object.key[prefix.len()..];
+            after = Some(match below.split_once('/') {
+                Some((folder, _)) => {
+                    folders.push(format!("{prefix}{folder}/"));
+                    format!("{prefix}{folder}/\u{10ffff}")
+                }
+                None => object.key.clone(),
+            });
+        }
+        Ok(folders)
+    }
+
     /// The same without copies; none in a bucket that is absent.
     pub(super) fn objects_below<'a>(
         &'a self,

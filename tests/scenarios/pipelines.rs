@@ -96,6 +96,9 @@ impl Platform for Both {
     ) -> Answer<()> {
         self.of(&listing.bucket).list_objects(listing, page).await
     }
+    async fn folders(&self, bucket: &str, prefix: &str) -> Answer<Vec<String>> {
+        self.of(bucket).folders(bucket, prefix).await
+    }
     async fn read_range(&self, bucket: &str, object: &ObjectRange) -> Answer<Bytes> {
         self.of(bucket).read_range(bucket, object).await
     }

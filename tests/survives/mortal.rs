@@ -263,6 +263,10 @@ impl Platform for MortalPlatform {
         self.fate.call("read s3:list").await;
         self.inner.list_objects(listing, page).await
     }
+    async fn folders(&self, bucket: &str, prefix: &str) -> Answer<Vec<String>> {
+        self.fate.call("read s3:folders").await;
+        self.inner.folders(bucket, prefix).await
+    }
     async fn read_range(&self, bucket: &str, object: &ObjectRange) -> Answer<Bytes> {
         self.fate.call("read s3:read").await;
         self.inner.read_range(bucket, object).await

@@ -10,8 +10,8 @@ use crate::config::key_path::KeyPath;
 use crate::config::raw;
 use crate::config::report::Report;
 use crate::config::settings::{
-    Backfill, Calendar, DatasetSettings, DeadManSettings, ExportSettings, Landing, Load,
-    NetworkSource, PublishSettings, RawSource, TriggerSettings, Window,
+    Backfill, Calendar, CopySettings, DatasetSettings, DeadManSettings, ExportSettings, Landing,
+    Load, NetworkSource, PublishSettings, RawSource, TriggerSettings, Window,
 };
 use crate::config::words::{Bucket, Hours, ReadyBy, Weekdays};
 use crate::config::written::{FromText as _, Written};
@@ -40,6 +40,7 @@ pub(super) fn dataset(
     let load = load(raw.load, &at.key("load"), report);
     // An optional section that is there but broken is not the same as absent.
     let export = raw.export.map(|raw| export(raw, &at.key("export"), report));
+    let copy = raw.copy.map(|raw| copy(raw, &at.key("copy"), report));
     let publish = raw.publish.map(|raw| publish(raw, &at.key("publish"), report));
     let trigger = raw.trigger.map(|raw| trigger(raw, &at.key("trigger"), report));
     Some(DatasetSettings {
@@ -52,6 +53,7 @@ pub(super) fn dataset(
         backfill: backfill?,
         load: load?,
         export: whole(export)?,
+        copy: whole(copy)?,
         publish: whole(publish)?,
         trigger: whole(trigger)?,
         timezone: around.timezone,
@@ -238,6 +240,22 @@ fn export(raw: raw::Export, at: &KeyPath, report: &mut Report) -> Option<ExportS
         snapshot_id: snapshot_id?.0,
         instance: raw.instance.map(IntoText::into_text),
         bucket: raw.bucket.map(IntoText::into_text),
+        live_id: raw.live_id.map(|id| id.0),
+        deadline: deadline?.0.0,
+        poll: poll?.0.0,
+    })
+}
+
+fn copy(raw: raw::CopyZone, at: &KeyPath, report: &mut Report) -> Option<CopySettings> {
+    let bucket = report.need(raw.bucket, at, "bucket", Bucket::EXPECTED);
+    let prefix = report.need(raw.prefix, at, "prefix", "the prefix above the tables' folders");
+    let folder = report.need(raw.folder, at, "folder", FORMAT);
+    let deadline = report.need(raw.deadline, at, "deadline", DURATION);
+    let poll = report.need(raw.poll, at, "poll", DURATION);
+    Some(CopySettings {
+        bucket: bucket?.into_text(),
+        prefix: prefix?.0.0,
+        folder: folder?.0,
         deadline: deadline?.0.0,
         poll: poll?.0.0,
     })

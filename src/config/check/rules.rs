@@ -41,6 +41,7 @@ pub(super) fn within_dataset(
     network_has_a_trigger(dataset, at, report);
     staging_has_a_hold(dataset, at, report);
     task_reads_a_known_name(dataset, at, report);
+    copy_fits_its_neighbours(dataset, at, report);
     hold::has_a_dead_man(dataset, at, report);
     hold::lasts_through_the_load(dataset, at, report);
 }
@@ -106,6 +107,59 @@ fn task_reads_a_known_name(dataset: &Dataset, at: &KeyPath, report: &mut Report)
             dump_key.0
         );
         report.warn(&at.key("load").key("dump_key"), message);
+    }
+}
+
+/// The copy is judged against the export and read by the workflow: it needs both.
+fn copy_fits_its_neighbours(dataset: &Dataset, at: &KeyPath, report: &mut Report) {
+    let Some(copy) = &dataset.copy else {
+        if dataset.export.is_some() && dataset.publish.is_some() {
+            let message = "there is an export and a workflow, but no copy section: gapmend cannot \
+                           see what lies between export and raw, and a date whose files lie there \
+                           already is doubled when it is loaded again";
+            report.warn(&at.key("copy"), message);
+        }
+        return;
+    };
+    let at = at.key("copy");
+    for (section, is_there) in
+        [("export", dataset.export.is_some()), ("publish", dataset.publish.is_some())]
+    {
+        if !is_there {
+            let message = format!(
+                "the copy lies between export and publish, and there is no {section} section"
+            );
+            report.error(&at, message);
+        }
+    }
+    let Some(export) = &dataset.export else { return };
+    if export.bucket.is_none() {
+        let message = "export.bucket is not set: gapmend cannot compare the copy with its export, \
+                       and takes up no date from the copy";
+        report.warn(&at, message);
+    }
+    if let Some(folder) = &copy.folder
+        && (!folder.0.pattern().ends_with('/') || folder.0.pattern().starts_with('/'))
+    {
+        let message = format!(
+            "`{}` is no folder; expected a slash at its end and none at its beginning",
+            folder.0
+        );
+        report.error(&at.key("folder"), message);
+    }
+    let (Some(bucket), Some(prefix)) = (&copy.bucket, &copy.prefix) else { return };
+    if dataset.landing.bucket.as_ref().is_some_and(|landing| landing.0 == bucket.0)
+        && dataset.landing.prefix.as_ref().is_some_and(|landing| prefix.0.0 == landing.0.0)
+    {
+        report.error(&at.key("prefix"), "the dumps lie there; expected the copy's own prefix");
+    }
+    if prefix.0.0.is_empty() {
+        report.error(&at.key("prefix"), "empty; expected the prefix above the tables' folders");
+    }
+    if export.bucket.as_ref().is_some_and(|exports| exports.0 == bucket.0) {
+        let message =
+            "the exports lie in this bucket; expected the bucket that the copier writes to";
+        report.warn(&at.key("bucket"), message);
     }
 }
 

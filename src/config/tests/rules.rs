@@ -231,3 +231,35 @@ fn the_dataset_meant_is_found_or_named() {
     );
     assert_eq!(settings.dataset(Some("other")).unwrap().landing.bucket, "other-landing");
 }
+
+const EXPORT: &str =
+    "[datasets.demo.export]\nsnapshot_id = \"s-%Y-%m-%d\"\nbucket = \"demo-exports\"\n";
+const PUBLISH: &str = "[datasets.demo.publish]\nworkflow = \"w\"\n";
+
+#[test]
+fn a_copy_has_a_folder_of_a_date_and_its_neighbours() {
+    let copy = |more: &str| {
+        format!("[datasets.demo.copy]\nbucket = \"demo-copy\"\nprefix = \"db\"\n{more}")
+    };
+    let with = |copy: &str| keys(&small_and(&format!("{EXPORT}{PUBLISH}{copy}")));
+    assert_eq!(with(&copy("")), [""; 0]);
+    let bare = keys(&small_and(&copy("")));
+    assert_eq!(bare.len(), 2, "no export and no publish: {bare:?}");
+    for folder in ["import_date=%Y%m%d", "/d=%Y%m%d/", "d=%Y%m/"] {
+        let found = with(&copy(&format!("folder = \"{folder}\"")));
+        assert!(found.len() == 1 && found[0].contains("copy.folder"), "{folder}: {found:?}");
+    }
+    let found = with("[datasets.demo.copy]\nbucket = \"demo-copy\"\nprefix = \"\"\n");
+    assert!(found.len() == 1 && found[0].contains("copy.prefix"), "{found:?}");
+}
+
+#[test]
+fn what_cannot_be_seen_between_export_and_raw_is_a_warning() {
+    let warned =
+        |text: &str| loads(text).warnings.iter().map(|it| it.key.clone()).collect::<Vec<_>>();
+    assert_eq!(warned(&small_and(&format!("{EXPORT}{PUBLISH}"))), ["datasets.demo.copy"]);
+    let copy = "[datasets.demo.copy]\nbucket = \"demo-copy\"\nprefix = \"db/\"\n";
+    assert!(warned(&small_and(&format!("{EXPORT}{PUBLISH}{copy}"))).is_empty());
+    let hidden = EXPORT.replace("bucket = \"demo-exports\"\n", "");
+    assert_eq!(warned(&small_and(&format!("{hidden}{PUBLISH}{copy}"))), ["datasets.demo.copy"]);
+}

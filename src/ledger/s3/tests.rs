@@ -119,6 +119,9 @@ impl Platform for Bucket {
     async fn caller(&self) -> Answer<Caller> {
         unreachable!()
     }
+    async fn folders(&self, _: &str, _: &str) -> Answer<Vec<String>> {
+        unreachable!()
+    }
     async fn read_range(&self, _: &str, _: &ObjectRange) -> Answer<Bytes> {
         unreachable!()
     }
