@@ -214,7 +214,7 @@ ALERTS = [
         "GapmendDatesFlagged", "ticket",
         f"{most('gapmend_dates_flagged', f'{BY}, flag')} > 0",
         "30m",
-        "Dates carry a remark: regressed, redelivered or duplicated.",
+        "Dates are flagged: regressed, redelivered, duplicated or odd_volume.",
         "{{ $value }} dates of {{ $labels.dataset }} are {{ $labels.flag }}. gapmend tells it and does "
         "nothing about it; `gapmend --dataset {{ $labels.dataset }} scan` names them.",
         "flags",

@@ -91,7 +91,7 @@ HEALTHY_DATASET = {
     **states("gapmend_trigger_state", "state", "enabled held disabled_by_other unknown", "enabled"),
     **states("gapmend_resting", "reason", "nothing_to_do paused frozen in_progress", "nothing_to_do"),
     **states("gapmend_dates", "status", DATES, "available"),
-    **states("gapmend_dates_flagged", "flag", "regressed redelivered duplicated", ""),
+    **states("gapmend_dates_flagged", "flag", "regressed redelivered duplicated odd_volume", ""),
     **states("gapmend_run_stage", "stage", STAGES, ""),
     **{f'gapmend_stage_deadline_seconds{{stage="{stage}"}}': steady(14400) for stage in STAGES.split()},
     **{f'gapmend_scans_total{{outcome="{outcome}"}}': steady(1) for outcome in ["clear", "blind"]},

@@ -24,7 +24,8 @@ mod values;
 pub(super) use sources::{Sources, Spot};
 pub(super) use values::reread;
 
-/// The built-in defaults; `[dataset]` stands for every dataset.
+/// The built-in defaults; `[dataset]` stands for every dataset, `[dataset.raw]` for each of its
+/// raw sources.
 pub(super) const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// A configuration file is a page or two; more is a mistake.
@@ -163,8 +164,8 @@ fn whole(figment: &Figment) -> Dict {
     figment.find_value("").ok().and_then(Value::into_dict).unwrap_or_default()
 }
 
-/// The defaults of every table that is there: each dataset has them, and an optional
-/// section has them once it is written.
+/// The defaults of every table that is there: each dataset and each of its raw sources has them,
+/// and an optional section has them once it is written.
 fn defaults_for(merged: &Dict) -> Dict {
     let mut defaults = default_values();
     let template = defaults.remove("dataset").and_then(Value::into_dict).unwrap_or_default();
@@ -173,6 +174,12 @@ fn defaults_for(merged: &Dict) -> Dict {
         let Some(dataset) = dataset.as_dict() else { continue };
         let mut sections = template.clone();
         sections.retain(|section, _| !is_optional(section) || dataset.contains_key(section));
+        if let Some(each) = sections.remove("raw") {
+            let sources = dataset.get("raw").and_then(Value::as_dict).into_iter().flatten();
+            let tables = sources.filter(|(_, source)| source.as_dict().is_some());
+            let named: Dict = tables.map(|(name, _)| (name.clone(), each.clone())).collect();
+            sections.insert("raw".to_owned(), Value::from(named));
+        }
         datasets.insert(name.clone(), Value::from(sections));
     }
     defaults.insert("datasets".to_owned(), Value::from(datasets));

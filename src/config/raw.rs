@@ -227,6 +227,10 @@ pub(super) struct RawSource {
     pub(super) partition_key: Option<Written<Text>>,
     /// How the date is spelled there, in strftime letters. Required.
     pub(super) partition_format: Option<Written<DateFormat>>,
+    /// A date of which a table has bytes that differ more than this from the median of its neighbouring dates is flagged `odd_volume`; `none` for no limit.
+    pub(super) volume_band: Option<Written<SizeBand>>,
+    /// A table that usually has fewer bytes a date is not judged by `volume_band`.
+    pub(super) volume_min_size: Option<Size>,
 }
 
 /// Which dates are looked at.

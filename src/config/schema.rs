@@ -63,7 +63,10 @@ impl Transform for WithoutNull {
     }
 }
 
+/// Of a table whose names are the reader's own the defaults are those of each entry.
 fn note_defaults(schema: &mut serde_json::Value, defaults: &Dict) {
+    let is_named = schema.pointer("/additionalProperties/properties").is_some();
+    let schema = if is_named { &mut schema["additionalProperties"] } else { schema };
     for (key, default) in defaults {
         let Some(property) = schema.get_mut("properties").and_then(|all| all.get_mut(key)) else {
             continue;

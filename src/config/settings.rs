@@ -11,7 +11,7 @@ use chrono::{NaiveDate, NaiveTime, Weekday};
 use chrono_tz::Tz;
 use glob::Pattern;
 
-use crate::domain::{DateFormat, DateSpan, IdPattern, Network, Stage, TaskFamily};
+use crate::domain::{DateFormat, DateSpan, IdPattern, Network, Stage, TaskFamily, VolumeLimits};
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -273,6 +273,10 @@ pub struct RawSource {
     pub partition_key: String,
     /// How it is spelled.
     pub partition_format: DateFormat,
+    /// Percent around the median of a table's neighbouring dates; `None`: no date is odd.
+    pub volume_band_percent: Option<u32>,
+    /// Bytes; a table that usually has fewer is not judged.
+    pub volume_min_size: u64,
 }
 
 impl RawSource {
@@ -281,6 +285,15 @@ impl RawSource {
     pub fn selects(&self, table: &str) -> bool {
         self.tables.iter().any(|pattern| pattern.matches(table))
             && !self.exclude.iter().any(|pattern| pattern.matches(table))
+    }
+
+    /// How the volumes of a table are judged: those of `optional` ones are not.
+    #[must_use]
+    pub fn volume_limits(&self, table: &str) -> VolumeLimits {
+        VolumeLimits {
+            band_percent: self.volume_band_percent.filter(|_| !self.is_optional(table)),
+            min_bytes: self.volume_min_size,
+        }
     }
 
     /// Whether a table is never expected.

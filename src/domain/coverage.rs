@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{DateSet, TableId};
+use super::{DateSet, TableId, VolumeBook};
 
 /// A partition that exists, from which the spelling of others is learned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct TableCoverage {
     pub begins: Option<NaiveDate>,
     /// A partition that tells how the table spells dates.
     pub sample: Option<PartitionSample>,
-    /// Dates whose objects come from two writes hours apart (H8).
+    /// Dates whose objects come from two runs (H8).
     pub written_twice: DateSet,
 }
 
@@ -48,4 +48,6 @@ pub struct Coverage {
     pub ignored: Vec<TableId>,
     /// The newest write of each date's objects, when objects were listed.
     pub written_at: BTreeMap<NaiveDate, DateTime<Utc>>,
+    /// How much each table has of each date, when objects were listed.
+    pub volumes: VolumeBook,
 }

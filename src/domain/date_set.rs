@@ -28,7 +28,8 @@ impl DateSet {
         i64::from(date.num_days_from_ce())
     }
 
-    fn date_of(day: i64) -> Option<NaiveDate> {
+    /// The date with this number.
+    pub(super) fn date_of(day: i64) -> Option<NaiveDate> {
         NaiveDate::from_num_days_from_ce_opt(i32::try_from(day).ok()?)
     }
 
@@ -43,6 +44,15 @@ impl DateSet {
         let (word, bit) = Self::slot(Self::day_of(date));
         let words = self.make_room(word, word);
         self.words[words.start] |= 1 << bit;
+    }
+
+    /// Takes out a date.
+    pub fn remove(&mut self, date: NaiveDate) {
+        let (word, bit) = Self::slot(Self::day_of(date));
+        let index = self.start.and_then(|start| usize::try_from(word - start).ok());
+        if let Some(word) = index.and_then(|index| self.words.get_mut(index)) {
+            *word &= !(1 << bit);
+        }
     }
 
     /// Adds every date of an inclusive span; one that ends before it begins has none.
@@ -252,6 +262,11 @@ mod tests {
             }
             prop_assert_eq!(set.first(), model.first().copied());
             prop_assert_eq!(set.last(), model.last().copied());
+            if let Some(date) = dates.first() {
+                let mut without = set.clone();
+                without.remove(*date);
+                prop_assert!(!without.contains(*date) && without.len() + 1 == model.len());
+            }
             for date in &dates {
                 prop_assert!(set.contains(*date));
                 prop_assert_eq!(set.contains(*date + chrono::Duration::days(1)), model.contains(&(*date + chrono::Duration::days(1))));

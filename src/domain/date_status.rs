@@ -126,13 +126,16 @@ pub enum Flag {
     Regressed,
     /// The dump is newer than the data made from it.
     Redelivered,
-    /// One table's objects of the date come from two writes hours apart (H8).
+    /// One table's objects of the date come from two runs (H8).
     Duplicated,
+    /// A table's bytes of the date are outside `volume_band` of its neighbouring dates.
+    OddVolume,
 }
 
 impl Flag {
     /// Every flag.
-    pub const ALL: [Self; 3] = [Self::Regressed, Self::Redelivered, Self::Duplicated];
+    pub const ALL: [Self; 4] =
+        [Self::Regressed, Self::Redelivered, Self::Duplicated, Self::OddVolume];
 
     /// The public name.
     #[must_use]
@@ -141,6 +144,7 @@ impl Flag {
             Self::Regressed => "regressed",
             Self::Redelivered => "redelivered",
             Self::Duplicated => "duplicated",
+            Self::OddVolume => "odd_volume",
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod table_list;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trigger;
+pub mod volume;
 
 pub use copied::{CopiedFile, CopyListing, ExportListing, FileId};
 pub use coverage::{Coverage, PartitionSample, TableCoverage};
@@ -35,6 +36,10 @@ pub use pipeline::{
 pub use run::{PassOutcome, RunOutcome, Stage};
 pub use table_list::{TableId, TableList};
 pub use trigger::TriggerState;
+pub use volume::{
+    TableOnDate, TableVolumes, Usual, Volume, VolumeBook, VolumeLimits, Volumes, Written,
+    bytes_in_units,
+};
 
 #[cfg(test)]
 mod tests {

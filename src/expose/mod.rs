@@ -21,6 +21,7 @@ mod limits;
 pub mod metrics;
 mod supervisor;
 pub mod telemetry;
+mod volume;
 mod words;
 
 #[cfg(test)]

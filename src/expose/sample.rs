@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 
 use crate::config::{
     self, Arrival, DatasetSettings, Environment, HoldPolicy, Mode, TriggerSettings,
@@ -12,7 +12,7 @@ use crate::config::{
 use crate::daemon::{ConfigReport, DatasetReport, Names, Report};
 use crate::domain::{
     DateStatus, Dump, FailureReason, Flag, Network, PassOutcome, RunOutcome, Stage, TableId,
-    TableList, TriggerState,
+    TableList, TableVolumes, TriggerState, Volume, VolumeBook, VolumeLimits,
 };
 use crate::ledger::state::{
     Acting, LoadRecord, PassRecord, RunEnd, StageRecord, UploadEnd, UploadHold,
@@ -141,10 +141,10 @@ fn verdict(day: NaiveDate) -> DateVerdict {
         ]
         .into_iter()
         .find_map(|(which, until)| (which == status).then_some(until)),
-        flags: if day == date("2026-01-20") {
-            BTreeSet::from([Flag::Duplicated])
-        } else {
-            BTreeSet::new()
+        flags: match day.to_string().as_str() {
+            "2026-01-20" => BTreeSet::from([Flag::Duplicated]),
+            ODD_DAY => BTreeSet::from([Flag::OddVolume]),
+            _ => BTreeSet::new(),
         },
         dumps: if status == DateStatus::NoDump {
             DateDumps::default()
@@ -180,6 +180,29 @@ fn gaps(dates: &[DateVerdict]) -> Vec<Gap> {
     gaps
 }
 
+/// The date of which one table has half its bytes.
+const ODD_DAY: &str = "2026-01-15";
+
+/// What two of the tables have of each date.
+fn volumes(today: NaiveDate) -> VolumeBook {
+    let limits = VolumeLimits { band_percent: Some(40), min_bytes: 1024 };
+    let table = |name: &str, mib: u64| {
+        let volume = |day: NaiveDate| {
+            let part = if day == date(ODD_DAY) && name == "liberator_pcn_tickets" { 2 } else { 1 };
+            let noise = u64::from(day.num_days_from_ce().unsigned_abs() % 5);
+            Volume { bytes: ((mib << 20) + (noise << 18)) / part, objects: 3 }
+        };
+        let days = (0..90).rev().map(|back| today - Days::new(back));
+        let days = days.filter(|day| !exceptions().contains_key(day));
+        let id = TableId {
+            database: "dataplatform-prod-liberator-raw-zone".to_owned(),
+            table: name.to_owned(),
+        };
+        TableVolumes::judge(id, limits, days.map(|day| (day, volume(day))).collect())
+    };
+    VolumeBook::of(vec![table("liberator_pcn_audit", 12), table("liberator_pcn_tickets", 800)])
+}
+
 /// Ninety days with every status.
 pub(super) fn census() -> Census {
     let today = date("2026-03-15");
@@ -198,6 +221,7 @@ pub(super) fn census() -> Census {
         tables_expected: 17,
         noise: 3,
         ignored_tables: TableList::default(),
+        volumes: volumes(today),
     }
 }
 

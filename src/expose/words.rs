@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, NaiveDate, SecondsFormat, Utc};
 
 use crate::daemon::{DatasetReport, Report};
-use crate::domain::{DateSpan, DateStatus, RunOutcome, TriggerState};
+use crate::domain::{DateSpan, DateStatus, RunOutcome, TriggerState, bytes_in_units};
 use crate::ledger::{HoldWhy, Request, RequestRecord, Run};
 
 /// How much a thing should worry its reader. Never shown by colour alone.
@@ -142,16 +142,7 @@ pub(super) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> String {
 
 /// Bytes for people.
 pub(super) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    let (mut whole, mut tenths, mut unit) = (bytes, 0, "B");
-    for name in UNITS {
-        if whole < 1024 {
-            break;
-        }
-        (tenths, unit) = (whole % 1024 * 10 / 1024, name);
-        whole /= 1024;
-    }
-    if unit == "B" { format!("{whole} B") } else { format!("{whole}.{tenths} {unit}") }
+    bytes_in_units(bytes)
 }
 
 /// `1 date`, `2 dates`.

@@ -70,6 +70,7 @@ async fn look(
         half: tables.half,
         exported,
         tables: tables.all,
+        written: tables.written,
         dumps,
         dump_fault,
         export,

@@ -36,6 +36,7 @@ pub use zip_tail::{ZipMemory, judge as judge_zip, judge_bytes};
 
 use crate::domain::{
     Blindness, Coverage, Dump, DumpFault, Export, Rule, Seen, Snapshot, TableId, Task, WorkflowRun,
+    Written,
 };
 use crate::ledger::Hold;
 use crate::platform::PlatformError;
@@ -183,6 +184,8 @@ pub struct Confirmation {
     pub exported: Option<BTreeSet<String>>,
     /// Every matching table of the catalog.
     pub tables: BTreeSet<TableId>,
+    /// What was written for the date, in the tables that have any of it.
+    pub written: BTreeMap<TableId, Written>,
     /// The date's dumps as they are now, the one that the task reads first.
     pub dumps: Arc<Vec<Dump>>,
     /// What is wrong with the first of them.
@@ -210,6 +213,7 @@ impl Scan {
             }
         }
         self.absorb_halves(look);
+        self.absorb_volumes(look);
         let dumps = Arc::make_mut(&mut self.landing.dumps);
         if look.dumps.is_empty() {
             dumps.remove(&look.date);
@@ -231,6 +235,22 @@ impl Scan {
         for table in &mut self.coverage.tables {
             if look.half.contains(&table.id) {
                 table.catalogued.insert(look.date);
+            }
+        }
+    }
+
+    /// What the objects amount to is judged anew, when the scan listed them.
+    fn absorb_volumes(&mut self, look: &Confirmation) {
+        let Coverage { tables, volumes, .. } = &mut self.coverage;
+        let seen = look.written.iter().map(|(id, written)| (id.clone(), written.volume()));
+        volumes.set(look.date, &seen.collect());
+        for table in tables.iter_mut().filter(|table| table.stored.is_some()) {
+            let usual = volumes.usual(&table.id, look.date);
+            let written = look.written.get(&table.id);
+            if written.is_some_and(|written| written.is_from_two_runs(usual)) {
+                table.written_twice.insert(look.date);
+            } else {
+                table.written_twice.remove(look.date);
             }
         }
     }

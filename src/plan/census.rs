@@ -12,7 +12,7 @@ pub(super) use self::healable::spent_reason;
 use self::verdict::Judge;
 use super::{Night, lag};
 use crate::config::DatasetSettings;
-use crate::domain::{DateStatus, Flag, TableList};
+use crate::domain::{DateStatus, Flag, TableList, VolumeBook};
 use crate::ledger::State;
 use crate::observe::{DateDumps, Scan, Watch};
 
@@ -43,6 +43,8 @@ pub struct Census {
     pub noise: u64,
     /// Matching tables without the partition key.
     pub ignored_tables: TableList,
+    /// How much each table has of each date, when objects are listed.
+    pub volumes: VolumeBook,
 }
 
 /// What one date is.
@@ -136,6 +138,7 @@ pub(super) fn census(
         tables_expected: judge.expectations.on(&scan.coverage, judge.today).expected,
         noise: scan.landing.noise,
         ignored_tables: scan.coverage.ignored.iter().cloned().collect(),
+        volumes: scan.coverage.volumes.clone(),
         dates,
     }
 }

@@ -34,8 +34,10 @@ pub(super) struct Expectations {
     /// The tables expected on a date that none has, by how many have begun and been retired by
     /// then: most such dates lack the same ones.
     lacking: Vec<OnceCell<TableList>>,
-    /// Dates of which some table has objects from two writes.
+    /// Dates of which some table has objects from two runs.
     written_twice: DateSet,
+    /// Dates of which some table has odd many bytes.
+    odd_volume: DateSet,
 }
 
 /// Days on which something happens, each with how often anything has happened by then.
@@ -93,7 +95,7 @@ pub(super) struct DateCoverage {
     pub unregistered: TableList,
     /// Tables, expected or not, that have anything of a date that is not whole.
     pub having: TableList,
-    /// Whether one table's objects come from two writes hours apart.
+    /// Whether one table's objects come from two runs.
     pub written_twice: bool,
 }
 
@@ -112,6 +114,7 @@ impl Expectations {
             touched: union(coverage.tables.iter().flat_map(held)),
             lacking: vec![OnceCell::new(); beginnings.total() + endings.total() + 1],
             written_twice: union(coverage.tables.iter().map(|table| &table.written_twice)),
+            odd_volume: coverage.volumes.odd_dates(),
             lives,
             beginnings,
             endings,
@@ -145,6 +148,11 @@ impl Expectations {
             notes.take(at, table, day, expected);
         }
         notes.together(&self.tables)
+    }
+
+    /// Whether some table's bytes of the date are odd.
+    pub(super) fn is_odd(&self, date: NaiveDate) -> bool {
+        self.odd_volume.contains(date)
     }
 
     /// The tables that are expected on a date which none has.

@@ -204,17 +204,17 @@ impl WorldBuilder {
             world.register(&zone.database, table, &location, date);
         }
         if has_objects {
-            self.lay_out_objects(world, &base, date);
+            self.lay_out_objects(world, table, &base, date);
             let id = (table_id(zone, table), date);
             world.record.generations.insert(id, vec![self.history(date)]);
         }
     }
 
-    fn lay_out_objects(&self, world: &mut World, base: &str, date: NaiveDate) {
+    fn lay_out_objects(&self, world: &mut World, table: &str, base: &str, date: NaiveDate) {
         let at = self.history(date).at;
         for number in 0..self.objects_per_partition {
             let key = format!("{base}{}part-{number:05}.snappy.parquet", partition_path(date));
-            let body = parquet(&BTreeSet::from([date]));
+            let body = parquet(table, &BTreeSet::from([date]), self.objects_per_partition);
             place(world, &self.names.raw_bucket, &key, body, at);
         }
     }

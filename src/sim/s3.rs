@@ -47,6 +47,11 @@ impl Body {
         Self { head, zeros, tail }
     }
 
+    /// The bytes at its beginning that are held.
+    pub fn head(&self) -> &Bytes {
+        &self.head
+    }
+
     /// Bytes.
     pub fn len(&self) -> u64 {
         self.head.len() as u64 + self.zeros + self.tail.len() as u64

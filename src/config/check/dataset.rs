@@ -132,6 +132,8 @@ fn source(raw: raw::RawSource, at: &KeyPath, report: &mut Report) -> Option<RawS
         "the partition key that holds the date",
     );
     let partition_format = report.need(raw.partition_format, at, "partition_format", FORMAT);
+    let volume_band = report.need(raw.volume_band, at, "volume_band", "a percentage");
+    let volume_min_size = report.need(raw.volume_min_size, at, "volume_min_size", "a size");
     Some(RawSource {
         database: database?.into_text(),
         tables: tables?,
@@ -139,6 +141,8 @@ fn source(raw: raw::RawSource, at: &KeyPath, report: &mut Report) -> Option<RawS
         optional: unwritten(raw.optional),
         partition_key: partition_key?.into_text(),
         partition_format: partition_format?.0,
+        volume_band_percent: volume_band?.0.0,
+        volume_min_size: volume_min_size?.0,
     })
 }
 

@@ -45,6 +45,7 @@ fn the_reference_writes_the_defaults_down() {
     let reference = toml_leaves(&text("default.toml"));
     for (path, default) in defaults {
         let path = path.replacen(".dataset.", ".datasets.example.", 1);
+        let path = path.replacen(".example.raw.", ".example.raw.main.", 1);
         assert_eq!(reference.get(&path), Some(&default), "{path}");
     }
 }

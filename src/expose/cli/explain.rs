@@ -7,10 +7,11 @@ use chrono::NaiveDate;
 use super::history::attempt;
 use super::style::{Paper, facts};
 use crate::daemon::Report;
-use crate::domain::Dump;
+use crate::domain::{Dump, TableOnDate};
 use crate::expose::advice::{commands, queue_words, repair};
+use crate::expose::volume::{table_words, total_words};
 use crate::expose::words::{minute, size, status_words, tone_of_status};
-use crate::plan::DateVerdict;
+use crate::plan::{Census, DateVerdict};
 
 /// The evidence for a date; `None` when it was not looked at.
 #[must_use]
@@ -22,7 +23,9 @@ pub fn explain_text(name: &str, date: NaiveDate, report: &Report, paper: Paper) 
     let mut text = paper.bold(&format!("{name} {date}: "));
     text += &paper.toned(tone_of_status(verdict.status), &status);
     text.push('\n');
-    text += &facts(paper, &evidence(name, verdict, report));
+    let mut known = evidence(name, verdict, report);
+    known.extend(volumes(census, date));
+    text += &facts(paper, &known);
     for (index, command) in commands(name, verdict, report).iter().enumerate() {
         let blank = if index == 0 { "\n" } else { "" };
         let _ = writeln!(text, "{blank}    {command}");
@@ -55,6 +58,18 @@ fn evidence(name: &str, verdict: &DateVerdict, report: &Report) -> Vec<(&'static
         facts.push(("window", "outside it; looked at because it was named".to_owned()));
     }
     facts
+}
+
+/// What the date amounts to, and each table: the odd ones by themselves.
+fn volumes(census: &Census, date: NaiveDate) -> Vec<(&'static str, String)> {
+    let total = total_words(&census.volumes, date).map(|words| ("volume", words));
+    let mut tables: Vec<TableOnDate<'_>> = census.volumes.tables_on(date).collect();
+    tables.sort_by_key(|table| table.odd_by.is_none());
+    let each = tables.iter().map(|table| {
+        let name = if table.odd_by.is_some() { "odd" } else { "" };
+        (name, format!("{} {}", table.id, table_words(table)))
+    });
+    total.into_iter().chain(each).collect()
 }
 
 /// What a request comes to for a date, as far as it can be seen now.

@@ -3,7 +3,7 @@
 use super::calendar::calendar;
 use super::style::{Paper, facts};
 use super::table::{Sheet, cell, number, toned};
-use crate::domain::{DateStatus, PassOutcome};
+use crate::domain::{DateStatus, Flag, PassOutcome};
 use crate::expose::words::{minute, or_dash, plural, range, status_words, tone_of_status};
 use crate::plan::{Census, DateVerdict, Gap};
 
@@ -34,7 +34,7 @@ fn one(name: &str, census: &Census, outcome: PassOutcome, paper: Paper) -> Strin
     text += &calendar(census, paper);
     text.push('\n');
     text += &gaps(census, paper);
-    text += &flags(census);
+    text += &flags(census, paper);
     text += &remarks(census, paper);
     text
 }
@@ -96,15 +96,27 @@ fn gap_row(census: &Census, gap: &Gap, paper: Paper) -> Vec<comfy_table::Cell> {
 }
 
 /// Dates with a remark; they need not be gaps.
-fn flags(census: &Census) -> String {
+fn flags(census: &Census, paper: Paper) -> String {
     let flagged = census.dates.iter().filter(|verdict| !verdict.flags.is_empty());
-    let lines: String = flagged.map(flag_line).collect();
+    let lines: String = flagged.map(|verdict| flag_lines(census, verdict, paper)).collect();
     if lines.is_empty() { lines } else { format!("\nFlagged\n{lines}") }
 }
 
-fn flag_line(verdict: &DateVerdict) -> String {
+/// `  2026-01-15  odd_volume: liberator_pcn 51.0 MiB, usually 102.1 MiB and 2 more tables`
+fn flag_lines(census: &Census, verdict: &DateVerdict, paper: Paper) -> String {
     let flags: Vec<&str> = verdict.flags.iter().map(|flag| flag.label()).collect();
-    format!("  {}  {}\n", verdict.date, flags.join(", "))
+    let mut words = flags.join(", ");
+    let odd: Vec<_> = census.volumes.odd_on(verdict.date).collect();
+    if let Some(first) = odd.first().filter(|_| verdict.flags.contains(&Flag::OddVolume)) {
+        let more = odd.len() as u64 - 1;
+        let more =
+            if more > 0 { format!(" and {}", plural(more, "more table")) } else { String::new() };
+        words = format!("{words}: {first}{more}");
+    }
+    let narrower = Paper { columns: paper.columns.saturating_sub(2), ..paper };
+    facts(narrower, &[(&verdict.date.to_string(), words)])
+        .lines()
+        .fold(String::new(), |lines, line| lines + "  " + line + "\n")
 }
 
 fn remarks(census: &Census, paper: Paper) -> String {

@@ -78,6 +78,8 @@ fn a_scan_shows_the_calendar_and_the_gaps() {
                                                     → healable from 2026-03-19
 
     Flagged
+      2026-01-15  odd_volume: liberator_pcn_tickets 400.1 MiB, usually 800.7 MiB
+                  (800.0 MiB to 801.0 MiB)
       2026-01-20  duplicated
 
     ignored   3 keys in the landing bucket that are no dump

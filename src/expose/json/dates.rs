@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::runs::RunJson;
+use super::volumes::{OddTables, VolumeJson};
 use super::{maybe_instant, value};
 use crate::daemon::Report;
 use crate::domain::{DateStatus, Dump, PassOutcome, TableId, TableList};
@@ -40,12 +41,12 @@ struct DatasetJson<'a> {
 
 /// Ten years of dates, each made when it is written: together they would be the largest thing of
 /// a whole scan.
-struct DatesJson<'a>(&'a [DateVerdict]);
+struct DatesJson<'a>(&'a Census);
 
 /// Tables by name, likewise.
 struct Names<'a>(&'a TableList);
 
-struct Name<'a>(&'a TableId);
+pub(super) struct Name<'a>(pub(super) &'a TableId);
 
 #[derive(Serialize)]
 pub(super) struct GapJson {
@@ -69,6 +70,9 @@ struct DateJson<'a> {
     tables_expected: u32,
     tables_missing: Names<'a>,
     tables_having: Names<'a>,
+    bytes: Option<u64>,
+    objects: Option<u32>,
+    tables_odd: OddTables<'a>,
 }
 
 #[derive(Serialize)]
@@ -116,6 +120,7 @@ struct ExplainJson<'a> {
     dataset: &'a str,
     #[serde(flatten)]
     date: DateJson<'a>,
+    volumes: Vec<VolumeJson<'a>>,
     queue_position: Option<usize>,
     /// Why it is, or is not, in the queue.
     queue: String,
@@ -166,12 +171,14 @@ pub fn plan_json(plans: &[(&str, &Plan)]) -> Value {
 #[must_use]
 pub fn explain_json(name: &str, date: NaiveDate, report: &Report) -> Option<Value> {
     let dataset = report.datasets.get(name)?;
-    let verdict = dataset.census.as_ref()?.verdict(date)?;
+    let census = dataset.census.as_ref()?;
+    let verdict = census.verdict(date)?;
     let place = dataset.queue.iter().position(|candidate| candidate.date == date);
     let state = report.ledger.datasets.get(name);
     Some(value(ExplainJson {
         dataset: name,
-        date: DateJson::of(verdict),
+        date: DateJson::of(verdict, census),
+        volumes: census.volumes.tables_on(date).map(|table| VolumeJson::of(&table)).collect(),
         queue_position: place.map(|place| place + 1),
         queue: queue_words(name, verdict, report),
         commands: commands(name, verdict, report),
@@ -210,7 +217,7 @@ pub(super) fn counts(census: &Census) -> BTreeMap<&'static str, u32> {
 
 impl Serialize for DatesJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(DateJson::of))
+        serializer.collect_seq(self.0.dates.iter().map(|verdict| DateJson::of(verdict, self.0)))
     }
 }
 
@@ -241,15 +248,19 @@ impl<'a> DatasetJson<'a> {
             tables_ignored: Names(&census.ignored_tables),
             keys_ignored: census.noise,
             counts: counts(census),
-            dates: DatesJson(&census.dates),
+            dates: DatesJson(census),
             gaps: gaps(census),
         }
     }
 }
 
 impl<'a> DateJson<'a> {
-    fn of(verdict: &'a DateVerdict) -> Self {
+    fn of(verdict: &'a DateVerdict, census: &'a Census) -> Self {
+        let volume = census.volumes.total(verdict.date).map(|(volume, _)| volume);
         Self {
+            bytes: volume.map(|volume| volume.bytes),
+            objects: volume.map(|volume| volume.objects),
+            tables_odd: OddTables(&census.volumes, verdict.date),
             date: verdict.date,
             in_window: verdict.in_window,
             status: verdict.status.label(),

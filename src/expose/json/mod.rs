@@ -9,6 +9,7 @@ mod dates;
 mod runs;
 mod status;
 mod uploads;
+mod volumes;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

@@ -17,7 +17,7 @@ mod spelling;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Duration, NaiveDate, Utc};
 use futures_util::{StreamExt, future, stream};
 use tokio::sync::mpsc;
 
@@ -25,7 +25,9 @@ pub(super) use narrow::date_tables;
 
 use super::blind;
 use crate::config::{DatasetSettings, RawSource};
-use crate::domain::{Blindness, Coverage, DateSet, ErrorClass, TableCoverage, TableId};
+use crate::domain::{
+    Blindness, Coverage, DateSet, ErrorClass, TableCoverage, TableId, TableVolumes, VolumeBook,
+};
 use crate::platform::{CatalogTable, Platform};
 
 /// A table of a raw source with all that is needed to query it.
@@ -101,6 +103,12 @@ impl Dates<'_> {
         let window = self.window.first().zip(self.window.last());
         window.is_some_and(|(first, last)| (*first..=*last).contains(&date))
             || self.named.contains(&date)
+    }
+
+    /// Whether the date is one of them or lies so near to one.
+    fn are_near(&self, date: NaiveDate, days: i64) -> bool {
+        let around = date - Duration::days(days)..=date + Duration::days(days);
+        self.contains(date) || self.named.range(around).next().is_some()
     }
 }
 
@@ -182,9 +190,11 @@ pub(super) async fn coverage(
     let tables = stream::unfold(receive, |mut receive| async {
         receive.recv().await.map(|table| (table, receive))
     });
+    let mut written_at = BTreeMap::new();
     let looks = tables
         .map(|table| TableLook::make(platform, dataset, table, dates))
         .buffer_unordered(in_flight.max(1))
+        .map(|look| look.map(|look| look.having_noted_newest(&mut written_at)))
         .collect();
     let (ignored, looks) = future::join(find_tables(platform, dataset, send), looks).await;
     let mut looks = whole(looks)?;
@@ -196,12 +206,17 @@ pub(super) async fn coverage(
     let looks = stream::iter(looks)
         .map(|look| look.with_what_came_earlier(platform, dataset, dates, oldest))
         .buffered(in_flight.max(1))
+        .map(|look| look.map(|look| look.having_noted_newest(&mut written_at)))
         .collect()
         .await;
-    let mut coverage = Coverage { ignored, ..Coverage::default() };
+    let mut coverage = Coverage { ignored, written_at, ..Coverage::default() };
+    let mut volumes = Vec::new();
     for look in whole(looks)? {
-        look.add_to(&mut coverage);
+        let (table, of_table) = look.into_parts();
+        coverage.tables.push(table);
+        volumes.extend(of_table);
     }
+    coverage.volumes = VolumeBook::of(volumes);
     Ok(coverage)
 }
 
@@ -276,16 +291,23 @@ impl<'a> TableLook<'a> {
         Ok(())
     }
 
-    fn add_to(self, coverage: &mut Coverage) {
-        let (stored, written_twice) = match self.objects {
-            Some(found) => {
-                note_newest(&mut coverage.written_at, &found);
-                let twice = found.written_twice();
-                (Some(found.stored), twice)
-            }
-            None => (None, DateSet::default()),
+    /// The newest writes are wanted over all tables only; of each they would be the largest part.
+    fn having_noted_newest(mut self, written_at: &mut BTreeMap<NaiveDate, DateTime<Utc>>) -> Self {
+        let found = self.objects.as_mut();
+        for (date, at) in found.map(|found| std::mem::take(&mut found.newest)).into_iter().flatten()
+        {
+            let newest = written_at.entry(date).or_insert(at);
+            *newest = (*newest).max(at);
+        }
+        self
+    }
+
+    fn into_parts(self) -> (TableCoverage, Option<TableVolumes>) {
+        let (stored, written_twice, volumes) = match self.objects {
+            Some(found) => (Some(found.stored), found.written_twice, Some(found.volumes)),
+            None => (None, DateSet::default(), None),
         };
-        coverage.tables.push(TableCoverage {
+        let table = TableCoverage {
             optional: self.table.source().is_optional(&self.table.id.table),
             id: self.table.id,
             source: self.table.of.0.to_owned(),
@@ -294,13 +316,7 @@ impl<'a> TableLook<'a> {
             sample: self.catalog.sample,
             stored,
             written_twice,
-        });
-    }
-}
-
-fn note_newest(written_at: &mut BTreeMap<NaiveDate, DateTime<Utc>>, found: &objects::Found) {
-    for (date, at) in &found.newest {
-        let newest = written_at.entry(*date).or_insert(*at);
-        *newest = (*newest).max(*at);
+        };
+        (table, volumes)
     }
 }

@@ -1,4 +1,4 @@
-//! The narrow look at one date: each table's partition, and whether it has an object with bytes.
+//! The narrow look at one date: each table's partition, and what its objects amount to.
 //!
 //! Absence is what starts a run, so it is asked for twice and in different ways: the partition
 //! by its values, spelled as the scan's sample tells (`BatchGetPartition`), and, when that finds
@@ -14,11 +14,8 @@ use super::super::blind;
 use super::catalog::{date_of, literal, query};
 use super::{RawTable, find_tables, objects, spelling, split_location};
 use crate::config::DatasetSettings;
-use crate::domain::{Blindness, Coverage, PartitionSample, TableId};
-use crate::platform::{Answer, Listing, Partition, Platform};
-
-/// Enough objects to see past a few empty markers.
-const OBJECTS_FOR_PRESENCE: usize = 100;
+use crate::domain::{Blindness, Coverage, PartitionSample, TableId, Written};
+use crate::platform::{Answer, Listing, ObjectInfo, Partition, Platform};
 
 /// The tables by what they have of one date.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +23,8 @@ pub(in crate::observe) struct DateTables {
     pub(in crate::observe) all: BTreeSet<TableId>,
     pub(in crate::observe) whole: BTreeSet<TableId>,
     pub(in crate::observe) half: BTreeSet<TableId>,
+    /// What was written for it, in the tables that have any of it.
+    pub(in crate::observe) written: BTreeMap<TableId, Written>,
 }
 
 /// Looks at one date; `known` is the last scan's coverage, which tells how tables spell dates.
@@ -60,10 +59,13 @@ pub(in crate::observe) async fn date_tables(
     let mut result = DateTables { all, ..DateTables::default() };
     for (id, presence) in found {
         match (presence.catalogued, presence.stored) {
-            (true, true) => result.whole.insert(id),
-            (true, false) | (false, true) => result.half.insert(id),
+            (true, true) => result.whole.insert(id.clone()),
+            (true, false) | (false, true) => result.half.insert(id.clone()),
             (false, false) => false,
         };
+        if !presence.written.is_empty() {
+            result.written.insert(id, presence.written);
+        }
     }
     Ok(result)
 }
@@ -76,6 +78,7 @@ fn samples(known: Option<&Coverage>) -> BTreeMap<&TableId, &PartitionSample> {
 struct Presence {
     catalogued: bool,
     stored: bool,
+    written: Written,
 }
 
 /// One table and one date.
@@ -94,13 +97,17 @@ impl Look<'_> {
         };
         let partition = self.partition().await;
         let partition = partition.map_err(|error| blind_to("the partition", &error))?;
-        let stored = match &partition {
-            Some(partition) => self.is_stored(partition).await,
-            None if self.dataset.window.check_objects => self.has_stray_objects().await,
-            None => Ok(false),
+        let mut written = Written::default();
+        let listed = match &partition {
+            Some(partition) => self.list_partition(partition, &mut written).await,
+            None if self.dataset.window.check_objects => {
+                self.list_likely_folders(&mut written).await.map(|()| true)
+            }
+            None => Ok(true),
         };
-        let stored = stored.map_err(|error| blind_to("objects", &error))?;
-        Ok(Presence { catalogued: partition.is_some(), stored })
+        let is_listed = listed.map_err(|error| blind_to("objects", &error))?;
+        let stored = !is_listed || !written.is_empty();
+        Ok(Presence { catalogued: partition.is_some(), stored, written })
     }
 
     async fn partition(&self) -> Answer<Option<Partition>> {
@@ -132,23 +139,24 @@ impl Look<'_> {
         }
     }
 
-    /// A partition without a place of its own is taken at the catalog's word.
-    async fn is_stored(&self, partition: &Partition) -> Answer<bool> {
+    /// Whether it could be listed: a partition without a place of its own is taken at the
+    /// catalog's word.
+    async fn list_partition(&self, partition: &Partition, written: &mut Written) -> Answer<bool> {
         match partition.location.as_deref().and_then(split_location) {
-            Some((bucket, prefix)) => self.has_bytes(&bucket, prefix).await,
-            None => Ok(true),
+            Some((bucket, prefix)) => {
+                self.list_below(&bucket, prefix, written).await.map(|()| true)
+            }
+            None => Ok(false),
         }
     }
 
     /// Objects of the date that the catalog does not know.
-    async fn has_stray_objects(&self) -> Answer<bool> {
-        let Some((bucket, prefix)) = &self.table.location else { return Ok(false) };
+    async fn list_likely_folders(&self, written: &mut Written) -> Answer<()> {
+        let Some((bucket, prefix)) = &self.table.location else { return Ok(()) };
         for folder in self.likely_folders(prefix) {
-            if self.has_bytes(bucket, format!("{prefix}{folder}")).await? {
-                return Ok(true);
-            }
+            self.list_below(bucket, format!("{prefix}{folder}"), written).await?;
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Where the date's objects would lie: as the sample's do, else as the keys' names suggest.
@@ -182,17 +190,14 @@ impl Look<'_> {
         self.table.keys.iter().map(folder).collect()
     }
 
-    async fn has_bytes(&self, bucket: &str, prefix: String) -> Answer<bool> {
-        let mut found = false;
-        let listing = Listing {
-            bucket: bucket.to_owned(),
-            prefix,
-            at_most: Some(OBJECTS_FOR_PRESENCE),
-            ..Listing::default()
+    /// All objects: they are summed up.
+    async fn list_below(&self, bucket: &str, prefix: String, written: &mut Written) -> Answer<()> {
+        let listing = Listing { bucket: bucket.to_owned(), prefix, ..Listing::default() };
+        let mut note = |page: Vec<ObjectInfo>| {
+            for object in page {
+                written.note(object.last_modified, object.size);
+            }
         };
-        self.platform
-            .list_objects(&listing, &mut |page| found |= page.iter().any(|object| object.size > 0))
-            .await?;
-        Ok(found)
+        self.platform.list_objects(&listing, &mut note).await
     }
 }

@@ -1,50 +1,51 @@
-//! What the objects say of one table: which dates have bytes, and when they were written.
+//! What the objects say of one table: which dates have bytes, how many, and when they were
+//! written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 use super::super::blind;
 use super::spelling::Layout;
 use super::{Dates, RawTable, split_location};
-use crate::domain::{Blindness, DateSet, PartitionSample};
-use crate::platform::{Listing, ObjectInfo, Platform};
+use crate::domain::{Blindness, DateSet, PartitionSample, TableVolumes, Written};
+use crate::platform::{Listing, Platform};
 
-/// Objects of one table and date written further apart come from two runs (H8).
-const ONE_WRITE_HOURS: i64 = 6;
 /// Named dates further apart are listed on their own, and not with all that lies between them.
 const ONE_LISTING_DAYS: i64 = 31;
+/// So many days around a named date are listed with it, so that there is something to compare
+/// its volume with.
+const NEIGHBOUR_DAYS: i64 = 7;
 
 /// What a listing of a table's objects showed.
-#[derive(Default)]
 pub(super) struct Found {
     /// Dates that have at least one object with bytes.
     pub(super) stored: DateSet,
-    /// The newest write of each.
-    pub(super) newest: BTreeMap<NaiveDate, DateTime<Utc>>,
-    oldest: BTreeMap<NaiveDate, DateTime<Utc>>,
+    /// Dates whose objects come from two runs (H8).
+    pub(super) written_twice: DateSet,
+    /// The newest write of each date looked at.
+    pub(super) newest: Vec<(NaiveDate, DateTime<Utc>)>,
+    /// How much there is of each date, and of those beside the dates looked at.
+    pub(super) volumes: TableVolumes,
 }
 
 impl Found {
-    /// Dates whose objects come from two writes hours apart (H8).
-    pub(super) fn written_twice(&self) -> DateSet {
-        let apart = Duration::hours(ONE_WRITE_HOURS);
-        let twice = self.newest.iter().filter(|(date, newest)| {
-            self.oldest.get(*date).is_some_and(|oldest| **newest - *oldest > apart)
-        });
-        twice.map(|(date, _)| *date).collect()
-    }
-
-    fn note(&mut self, date: NaiveDate, object: &ObjectInfo) {
-        if object.size == 0 {
-            return; // a folder's marker is no data
+    /// Sums up what was written, so that nothing of the listing itself is kept.
+    fn of(table: &RawTable<'_>, dates: Dates<'_>, written: &BTreeMap<NaiveDate, Written>) -> Self {
+        let volumes = written.iter().map(|(date, written)| (*date, written.volume())).collect();
+        let limits = table.source().volume_limits(&table.id.table);
+        let volumes = TableVolumes::judge(table.id.clone(), limits, volumes);
+        let looked_at = || written.iter().filter(|(date, _)| dates.contains(**date));
+        let twice =
+            looked_at().filter(|(date, written)| written.is_from_two_runs(volumes.usual(**date)));
+        Self {
+            stored: looked_at().map(|(date, _)| *date).collect(),
+            written_twice: twice.map(|(date, _)| *date).collect(),
+            newest: looked_at()
+                .filter_map(|(date, written)| Some((*date, written.newest()?)))
+                .collect(),
+            volumes,
         }
-        self.stored.insert(date);
-        let at = object.last_modified;
-        let oldest = self.oldest.entry(date).or_insert(at);
-        *oldest = (*oldest).min(at);
-        let newest = self.newest.entry(date).or_insert(at);
-        *newest = (*newest).max(at);
     }
 }
 
@@ -56,21 +57,21 @@ pub(super) async fn look(
     dates: Dates<'_>,
     sample: Option<&PartitionSample>,
 ) -> Result<Found, Blindness> {
-    let mut found = Found::default();
+    let mut written: BTreeMap<NaiveDate, Written> = BTreeMap::new();
     for listing in listings(table, location, dates, sample) {
         platform
             .list_objects(&listing, &mut |page| {
-                for object in page {
+                for object in page.into_iter().filter(|object| object.size > 0) {
                     let date = date_of_key(table, &location.1, &object.key);
-                    if let Some(date) = date.filter(|date| dates.contains(*date)) {
-                        found.note(date, &object);
+                    if let Some(date) = date.filter(|date| dates.are_near(*date, NEIGHBOUR_DAYS)) {
+                        written.entry(date).or_default().note(object.last_modified, object.size);
                     }
                 }
             })
             .await
             .map_err(|error| blind(format!("objects of {}", table.id), &error))?;
     }
-    Ok(found)
+    Ok(Found::of(table, dates, &written))
 }
 
 /// The date in a key's folder: `…/import_date=20260105/part-0.parquet`, or the bare value.
@@ -109,7 +110,7 @@ fn listings(
         })
     };
     let groups = groups(dates);
-    let named = groups.iter().filter_map(|group| listing(group, true));
+    let named = groups.iter().filter_map(|group| listing(&with_neighbours(group), true));
     listing(dates.window, false).into_iter().chain(named).collect()
 }
 
@@ -129,6 +130,13 @@ fn groups(dates: Dates<'_>) -> Vec<Vec<NaiveDate>> {
         }
     }
     groups
+}
+
+/// Dates and the days around them, each once.
+fn with_neighbours(dates: &[NaiveDate]) -> Vec<NaiveDate> {
+    let days = (-NEIGHBOUR_DAYS..=NEIGHBOUR_DAYS).map(Duration::days);
+    let all = dates.iter().flat_map(|date| days.clone().map(|days| *date + days));
+    all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// How the table's folders are spelled, by a partition that lies below the table.

@@ -245,6 +245,10 @@ impl<'a> Judge<'a> {
         if tables.written_twice || self.ran_twice(date) {
             flags.insert(Flag::Duplicated);
         }
+        let is_being_written = matches!(status, DateStatus::Running | DateStatus::NotDue);
+        if self.expectations.is_odd(date) && !is_being_written {
+            flags.insert(Flag::OddVolume);
+        }
         let written = self.scan.coverage.written_at.get(&date);
         let redelivered = |written: &DateTime<Utc>| {
             dumps.first().is_some_and(|dump| dump.last_modified > *written)

@@ -3,7 +3,7 @@
 use chrono::Duration;
 
 use super::{Progress, waits};
-use crate::domain::{FailureReason, RunOutcome, Seen, TableId};
+use crate::domain::{FailureReason, RunOutcome, Seen, TableId, Volume, Written, bytes_in_units};
 use crate::ledger::Repeat;
 use crate::observe::Confirmation;
 use crate::plan::rest::Rest;
@@ -21,7 +21,7 @@ impl Progress<'_> {
         };
         let found = self.proof(look);
         if found.missing.is_empty() && found.present > 0 {
-            let mut detail = format!("{} tables have it, with objects", found.present);
+            let mut detail = self.proof_in_words(&found, look);
             let beside: Vec<&str> = self.run.workflow_runs_beside().collect();
             if !beside.is_empty() {
                 let beside = beside.join(", ");
@@ -75,11 +75,48 @@ impl Progress<'_> {
         if blind_scan && present < self.run.tables_expected {
             missing.push(format!("{} tables", self.run.tables_expected - present));
         }
-        Proof { present, missing }
+        Proof { present, expected: expected.len().max(look.whole.len()), missing }
+    }
+
+    /// `7/7 tables, 812.0 MiB, neighbours 798.2 MiB to 820.1 MiB`, and which of them look odd.
+    ///
+    /// An odd volume is a suspicion, no proof: an old dump may really hold half of a table. So
+    /// the run has succeeded, says so here, and the date is flagged `odd_volume`.
+    fn proof_in_words(&self, found: &Proof, look: &Confirmation) -> String {
+        let written = look.written.values().map(Written::volume);
+        let all = written.fold(Volume::default(), Volume::plus);
+        let mut text = format!("{}/{} tables", found.present, found.expected);
+        if all.bytes > 0 {
+            text = format!("{text}, {}", bytes_in_units(all.bytes));
+        }
+        let Some(scan) = self.seen.scan.known() else { return text };
+        let volumes = &scan.coverage.volumes;
+        if let Some((_, Some(usual))) = volumes.total(look.date) {
+            let (from, to) = (bytes_in_units(usual.from), bytes_in_units(usual.to));
+            text = format!("{text}, neighbours {from} to {to}");
+        }
+        let odd: Vec<String> = volumes.odd_on(look.date).map(|odd| odd.to_string()).collect();
+        if odd.is_empty() {
+            return text;
+        }
+        let named = odd.iter().take(ODD_TABLES_NAMED).map(String::as_str).collect::<Vec<_>>();
+        let more = odd.len() - named.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let of = found.present;
+        format!(
+            "{text}; check it, {} of {of} tables have an odd volume: {}{more}",
+            odd.len(),
+            named.join(", ")
+        )
     }
 }
 
+/// So many tables of an odd volume are named.
+const ODD_TABLES_NAMED: usize = 3;
+
 struct Proof {
     present: u32,
+    /// How many should have it, those included that have it all the same.
+    expected: usize,
     missing: Vec<String>,
 }

@@ -295,6 +295,7 @@ impl World {
             half: tables_where(|catalogued, stored| catalogued != stored),
             exported: None,
             tables: TABLES.iter().map(|name| table_id(name)).collect(),
+            written: BTreeMap::new(),
             dumps: self.landing.dumps.get(&date).cloned().unwrap_or_default(),
             dump_fault: self.landing.faults.get(&date).cloned(),
             export: self.exports.get(&date).cloned(),

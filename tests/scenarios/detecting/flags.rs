@@ -68,3 +68,73 @@ async fn objects_from_two_writes_hours_apart_are_duplicated() {
     assert_eq!(verdict.flags.into_iter().collect::<Vec<_>>(), [Flag::Duplicated]);
     assert!(bed.heal().await.runs.is_empty());
 }
+
+/// Every object that the tables have of the day is written now, under its own name or beside it.
+fn write_again(bed: &Bed, tables: &[&str], suffix: &str) {
+    let mut world = bed.sim.lock();
+    let bucket = world.names.raw_bucket.clone();
+    for table in tables {
+        for key in keys_of(&world, table, DAY) {
+            let body = world.body(&bucket, &key, None).unwrap().clone();
+            world.person_writes(&bucket, &key.replace(".parquet", suffix), body);
+        }
+    }
+}
+
+/// The copy job of a date, run again minutes after it wrote the date's first rows.
+#[tokio::test]
+async fn two_writes_minutes_apart_that_hold_twice_the_bytes_are_duplicated() {
+    for (minutes, again, expected) in [
+        (2, &TABLES[..1], vec![Flag::Duplicated, Flag::OddVolume]),
+        (20, &TABLES[..], vec![Flag::Duplicated, Flag::OddVolume]),
+        (0, &TABLES[..], vec![Flag::OddVolume]),
+    ] {
+        let bed = Bed::new(world().no_supplier(), "");
+        write_again(&bed, &TABLES, ".parquet");
+        assert_eq!(flags(&bed).await, [], "a partition that was written anew once");
+        bed.clock.sleep(Duration::from_mins(minutes)).await;
+        write_again(&bed, again, "-again.parquet");
+        let verdict = bed.verdict(DAY).await;
+        assert_eq!(verdict.status, DateStatus::Available);
+        assert_eq!(verdict.flags.into_iter().collect::<Vec<_>>(), expected, "{minutes} min");
+        for other in ["2026-06-14", "2026-06-16", "2026-06-08", "2026-06-22"] {
+            assert!(bed.verdict(other).await.flags.is_empty(), "{other}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_lost_half_its_bytes_is_odd_unless_there_is_no_band() {
+    let bed = Bed::new(world().no_supplier().objects_per_partition(4), "");
+    {
+        let mut world = bed.sim.lock();
+        let bucket = world.names.raw_bucket.clone();
+        let keys = keys_of(&world, "liberator_pcn", DAY);
+        for key in &keys[..2] {
+            world.delete_object(&bucket, key).unwrap();
+        }
+    }
+    assert_eq!(flags(&bed).await, [Flag::OddVolume]);
+    let census = bed.census().await;
+    let odd: Vec<String> = census.volumes.odd_on(date(DAY)).map(|odd| odd.to_string()).collect();
+    assert_eq!(odd.len(), 1);
+    assert!(odd[0].starts_with("liberator_pcn "), "{odd:?}");
+    assert!(census.dates.iter().filter(|verdict| !verdict.flags.is_empty()).count() == 1);
+    let without_band = Bed::with_dataset(world(), "", |dataset| {
+        for source in dataset.raw.values_mut() {
+            source.volume_band_percent = None;
+        }
+    });
+    assert_eq!(flags(&Bed { settings: without_band.settings, ..bed }).await, []);
+}
+
+#[tokio::test]
+async fn a_heal_says_how_much_it_wrote_beside_the_neighbours() {
+    let gap = "2026-06-15";
+    let bed = Bed::new(world().no_supplier().gap(date(gap)), "");
+    let report = bed.heal().await;
+    let detail = &report.runs[0].end.as_ref().unwrap().detail;
+    assert!(detail.contains("tables, ") && detail.contains(", neighbours "), "{detail}");
+    assert!(!detail.contains("odd volume"), "{detail}");
+    assert!(bed.verdict(gap).await.flags.is_empty());
+}

@@ -5,9 +5,10 @@ use maud::{Markup, html};
 
 use super::{heat, run, shell};
 use crate::daemon::{DatasetReport, Report};
-use crate::domain::Dump;
+use crate::domain::{Dump, TableOnDate};
 use crate::expose::advice::{commands, queue_words, repair};
 use crate::expose::console;
+use crate::expose::volume::{table_words, total_words};
 use crate::expose::words::{minute, request_words, size, status_words};
 use crate::ledger::{Request, RequestRecord, Run};
 use crate::plan::{Census, DateVerdict};
@@ -99,8 +100,27 @@ fn evidence(
                 @if verdict.dumps.is_empty() { "none in " code { "s3://" (bucket) } }
                 @else { ul.plain { @for dump in verdict.dumps.iter() { (dump_row(report, bucket, dump)) } } }
             }
+            (volumes(census, verdict.date))
             @if !verdict.flags.is_empty() {
                 dt { "flags" } dd { @for flag in &verdict.flags { (flag.label()) " " } }
+            }
+        }
+    }
+}
+
+/// What the date amounts to: the odd tables at once, the others when they are asked for.
+fn volumes(census: &Census, date: NaiveDate) -> Markup {
+    let Some(total) = total_words(&census.volumes, date) else { return Markup::default() };
+    let tables = || census.volumes.tables_on(date);
+    let row =
+        |table: TableOnDate<'_>| html! { li { code { (table.id) } " " (table_words(&table)) } };
+    html! {
+        dt { "volume" } dd {
+            (total)
+            ul.plain { @for table in census.volumes.odd_on(date) { (row(table)) } }
+            details {
+                summary { "each table" }
+                ul.plain { @for table in tables().filter(|table| table.odd_by.is_none()) { (row(table)) } }
             }
         }
     }
