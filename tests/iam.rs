@@ -40,8 +40,10 @@ fn the_policies_grant_exactly_what_gapmend_calls() {
         .0
         .iter()
         .flat_map(|statement| statement.actions.iter().map(String::as_str))
-        // RunTask and CreateSchedule hand roles over, and S3 asks for the keys on our behalf.
-        .filter(|action| *action != "iam:PassRole" && !action.starts_with("kms:"))
+        // RunTask and CreateSchedule hand roles over, RunTask tags its task, and S3 asks for the
+        // keys on our behalf.
+        .filter(|action| !["iam:PassRole", "ecs:TagResource"].contains(action))
+        .filter(|action| !action.starts_with("kms:"))
         .collect();
     assert_eq!(granted, called);
 }
@@ -132,6 +134,19 @@ fn a_task_cannot_be_started_with_a_shell_to_enter_it() {
     is_granted(&["heal"], &run.clone().with("ecs:enable-execute-command", "false"));
     is_denied(&BLOCKS, &run.clone().with("ecs:enable-execute-command", "true"));
     is_denied(&BLOCKS, &run.with("ecs:cluster", "arn:aws:ecs:eu-west-2:111122223333:cluster/b"));
+}
+
+#[test]
+fn only_a_task_that_gapmend_started_can_be_stopped() {
+    let task = format!("arn:aws:ecs:{ACCOUNT}:task/dataplatform-prod-workers/1");
+    let cluster = format!("arn:aws:ecs:{ACCOUNT}:cluster/dataplatform-prod-workers");
+    let stop = Ask::new("ecs:StopTask", &task).with("ecs:cluster", cluster);
+    is_granted(&["heal"], &stop.clone().with("aws:ResourceTag/gapmend", "gapmend/1"));
+    is_denied(&BLOCKS, &stop);
+    // Nor can a task get the tag later.
+    let tag = Ask::new("ecs:TagResource", &task).with("aws:RequestTag/gapmend", "gapmend/1");
+    is_denied(&BLOCKS, &tag);
+    is_granted(&["heal"], &tag.with("ecs:CreateAction", "RunTask"));
 }
 
 #[test]

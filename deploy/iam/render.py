@@ -3,8 +3,8 @@
 
     deploy/iam/render.py liberator.json observe ledger > policy.json
 
-A text with `${name}` stands once for every value of the name, and a statement that is left
-without a resource is left out.
+A text with `${name}` stands once for every value of the name, none if the feed does not have it,
+and a statement that is left without a resource is left out.
 """
 
 import json
@@ -20,8 +20,8 @@ def fill(text, names):
     placeholder = re.search(r"\$\{(\w+)\}", text)
     if not placeholder:
         return [text]
-    values = names[placeholder.group(1)]
-    values = values if isinstance(values, list) else [values]
+    values = names.get(placeholder.group(1))
+    values = values if isinstance(values, list) else [] if values is None else [values]
     filled = [text.replace(placeholder.group(0), value) for value in values]
     return [done for value in filled for done in fill(value, names)]
 

@@ -7,88 +7,46 @@ data "aws_region" "this" {}
 
 locals {
   account = data.aws_caller_identity.this.account_id
-  region  = data.aws_region.this.region
+  # The one attribute with the region's name that versions 5 and 6 of the provider both have.
+  region = data.aws_region.this.id
 
-  blocks = setunion(["observe", "ledger"], var.grants)
+  blocks    = setunion(["observe", "ledger"], var.grants)
+  pipelines = merge({ (local.first) = var.pipeline }, var.more_pipelines)
+  first     = "pipeline"
 
-  # Every name that has one value.
-  names = merge(
-    { for name, value in var.pipeline : name => value if !contains(keys(local.lists), name) },
-    {
-      account        = local.account
-      region         = local.region
-      ledger_bucket  = var.ledger_bucket
-      ledger_prefix  = var.ledger_prefix
-      schedule_group = var.name
-      dead_man_role  = "${var.name}-dead-man"
-    },
-  )
-
-  # Those that have several, or none: a text that holds one stands once for each of its values.
-  lists = {
-    raw_databases = var.pipeline.raw_databases
-    raw_tables    = var.pipeline.raw_tables
-    raw_prefixes  = var.pipeline.raw_prefixes
-    landing_keys  = var.pipeline.landing_keys
-    ledger_keys   = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+  # What this module names itself.
+  own_names = {
+    account        = local.account
+    region         = local.region
+    ledger_bucket  = var.ledger_bucket
+    ledger_prefix  = var.ledger_prefix
+    ledger_keys    = var.kms_key_arn
+    ledger_role    = var.name
+    schedule_group = var.name
+    dead_man_role  = "${var.name}-dead-man"
   }
 
-  templates = toset(["observe", "ledger", "heal", "repair", "hold", "upload", "ledger-bucket", "dead-man"])
-
-  # First the single names; what holds a list keeps its place.
-  filled = {
-    for block in local.templates : block => jsondecode(templatefile(
-      "${path.module}/../iam/${block}.json",
-      merge(local.names, { for list in keys(local.lists) : list => "<${list}>" }),
-    )).Statement
-  }
-
-  # Then the lists, and what is left without a resource goes.
   policies = {
-    for block, statements in local.filled : block => jsonencode({
-      Version = "2012-10-17"
-      Statement = [
-        for statement in statements : merge(
-          statement,
-          { Resource = local.spread[block][statement.Sid].resources },
-          try({ Condition = local.spread[block][statement.Sid].conditions }, {}),
-        ) if length(local.spread[block][statement.Sid].resources) > 0
-      ]
+    for block, statements in module.policies[local.first].statements : block => jsonencode({
+      Version   = "2012-10-17"
+      Statement = statements
     })
   }
 
-  spread = {
-    for block, statements in local.filled : block => {
-      for statement in statements : statement.Sid => merge(
-        { resources = flatten([for text in flatten([statement.Resource]) : local.values[text]]) },
-        try({
-          conditions = {
-            for operator, asked in statement.Condition : operator => {
-              for key, texts in asked : key => flatten([for text in flatten([texts]) : local.values[text]])
-            }
-          }
-        }, {}),
-      )
+  # The other pipelines' grants, two policies for each: a role holds ten, of 6,144 characters each.
+  more_policies = merge([
+    for name in keys(var.more_pipelines) : {
+      "${name}-observe" = module.policies[name].statements["observe"]
+      "${name}-grants"  = flatten([for block in var.grants : module.policies[name].statements[block]])
     }
-  }
+  ]...)
+}
 
-  # By text: what it stands for.
-  values = {
-    for text in distinct(flatten([
-      for statements in values(local.filled) : [
-        for statement in statements : [
-          statement.Resource,
-          try([for asked in values(statement.Condition) : values(asked)], []),
-        ]
-      ]
-      ])) : text => try(
-      flatten([
-        for value in local.lists[regex("<([a-z_]+)>", text)[0]] :
-        replace(text, regex("<[a-z_]+>", text), value)
-      ]),
-      [text],
-    )
-  }
+module "policies" {
+  source   = "./policies"
+  for_each = local.pipelines
+
+  names = merge(each.value, local.own_names)
 }
 
 resource "aws_iam_role" "task" {
@@ -117,6 +75,22 @@ resource "aws_iam_role_policy" "task" {
   name   = each.key
   role   = aws_iam_role.task.id
   policy = local.policies[each.key]
+}
+
+resource "aws_iam_policy" "more" {
+  for_each = { for name, statements in local.more_policies : name => statements if length(statements) > 0 }
+
+  name        = "${var.name}-${each.key}"
+  description = "What the gapmend daemon may do for one more pipeline"
+  policy      = jsonencode({ Version = "2012-10-17", Statement = each.value })
+  tags        = var.tags
+}
+
+resource "aws_iam_role_policy_attachment" "more" {
+  for_each = aws_iam_policy.more
+
+  role       = aws_iam_role.task.name
+  policy_arn = each.value.arn
 }
 
 # Pulls the image and writes the log; the daemon itself never has it.

@@ -10,6 +10,8 @@ resource "aws_s3_bucket" "ledger" {
   force_destroy = false
   tags          = var.tags
 
+  object_lock_enabled = var.ledger_lock_days != null
+
   lifecycle {
     prevent_destroy = true
   }
@@ -21,6 +23,23 @@ resource "aws_s3_bucket_versioning" "ledger" {
   versioning_configuration {
     status = "Enabled"
   }
+}
+
+# The sign of life and the checkpoints are overwritten: each of their versions is locked as well,
+# and the lifecycle rule below removes it when its lock has ended.
+resource "aws_s3_bucket_object_lock_configuration" "ledger" {
+  count = var.ledger_lock_days == null ? 0 : 1
+
+  bucket = aws_s3_bucket.ledger.id
+
+  rule {
+    default_retention {
+      mode = "COMPLIANCE"
+      days = var.ledger_lock_days
+    }
+  }
+
+  depends_on = [aws_s3_bucket_versioning.ledger]
 }
 
 resource "aws_s3_bucket_server_side_encryption_configuration" "ledger" {

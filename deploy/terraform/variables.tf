@@ -33,6 +33,20 @@ variable "grants" {
     condition     = !contains(var.grants, "upload") || contains(var.grants, "hold")
     error_message = "upload writes into the landing bucket, which fires the live run: grant hold with it."
   }
+
+  validation {
+    condition = !contains(var.grants, "heal") || contains(var.grants, "repair") || alltrue(
+      [for pipeline in concat([var.pipeline], values(var.more_pipelines)) : pipeline.workflow == null]
+    )
+    error_message = "A date whose workflow start is lost on the way could not be published: grant repair with heal."
+  }
+
+  validation {
+    condition = !contains(var.grants, "hold") || anytrue(
+      [for pipeline in concat([var.pipeline], values(var.more_pipelines)) : pipeline.rule != null]
+    )
+    error_message = "hold is about the rule that fires the live run, and no pipeline names one."
+  }
 }
 
 variable "running" {
@@ -42,26 +56,59 @@ variable "running" {
 }
 
 variable "pipeline" {
-  description = "What the pipeline's parts are called: deploy/iam/liberator.json has the Liberator's, without the names that this module makes itself."
+  description = "What the pipeline's parts are called: deploy/iam/liberator.json has the Liberator's, without the names that this module makes itself. What a feed does not have is left out."
   type = object({
     cluster         = string # the ECS cluster of the load task
     task_definition = string # its family
     task_role       = string # its two roles, which RunTask hands over
     execution_role  = string
-    task_log_group  = string
-    landing_bucket  = string                     # where the dumps land
-    landing_prefix  = string                     # with a trailing slash
-    dump_names      = string                     # a pattern
-    landing_keys    = optional(list(string), []) # the KMS key of that bucket, if it has one of its own
-    export_bucket   = string
+    task_log_group  = optional(string) # its log, whose end explains a failed run
+    landing_bucket  = string           # where the dumps land
+    landing_prefix  = string           # with a trailing slash
+    dump_names      = string           # a pattern
+    landing_keys    = list(string)     # the KMS keys of that bucket; [] only if it has none of its own
+    export_bucket   = optional(string) # the snapshot exports
+    # Patterns of export ids, as export.snapshot_id and export.live_id make them.
+    export_prefixes = optional(list(string), ["sql-to-parquet-*"])
     raw_bucket      = string
-    raw_databases   = list(string) # every source's Glue database
-    raw_tables      = list(string) # database/pattern
-    raw_prefixes    = list(string) # in the raw bucket, with trailing slashes
-    workflow        = string       # the backdated workflow
-    live_workflow   = string
-    rule            = string # the rule that fires the live run; BUS/RULE on another bus than the default one
+    raw_databases   = list(string)     # every source's Glue database
+    raw_tables      = list(string)     # database/pattern
+    raw_prefixes    = list(string)     # in the raw bucket, with trailing slashes
+    workflow        = optional(string) # the backdated workflow
+    live_workflow   = optional(string)
+    rule            = optional(string) # the rule that fires the live run; BUS/RULE on another bus than the default one
   })
+}
+
+variable "more_pipelines" {
+  description = "Other datasets of the same daemon, by their names: what their pipelines' parts are called."
+  type = map(object({
+    cluster         = string # the ECS cluster of the load task
+    task_definition = string # its family
+    task_role       = string # its two roles, which RunTask hands over
+    execution_role  = string
+    task_log_group  = optional(string) # its log, whose end explains a failed run
+    landing_bucket  = string           # where the dumps land
+    landing_prefix  = string           # with a trailing slash
+    dump_names      = string           # a pattern
+    landing_keys    = list(string)     # the KMS keys of that bucket; [] only if it has none of its own
+    export_bucket   = optional(string) # the snapshot exports
+    # Patterns of export ids, as export.snapshot_id and export.live_id make them.
+    export_prefixes = optional(list(string), ["sql-to-parquet-*"])
+    raw_bucket      = string
+    raw_databases   = list(string)     # every source's Glue database
+    raw_tables      = list(string)     # database/pattern
+    raw_prefixes    = list(string)     # in the raw bucket, with trailing slashes
+    workflow        = optional(string) # the backdated workflow
+    live_workflow   = optional(string)
+    rule            = optional(string) # the rule that fires the live run; BUS/RULE on another bus than the default one
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.more_pipelines) : can(regex("^[A-Za-z0-9_-]+$", name)) && name != "pipeline"])
+    error_message = "A dataset's name has letters, digits, - and _, and is not \"pipeline\"."
+  }
 }
 
 variable "cluster_arn" {
@@ -106,7 +153,9 @@ variable "ledger_bucket" {
   type        = string
 
   validation {
-    condition     = var.ledger_bucket != var.pipeline.landing_bucket
+    condition = alltrue([
+      for pipeline in concat([var.pipeline], values(var.more_pipelines)) : var.ledger_bucket != pipeline.landing_bucket
+    ])
     error_message = "The ledger needs a bucket of its own: any write into the landing bucket fires the live run."
   }
 }
@@ -115,6 +164,17 @@ variable "ledger_prefix" {
   description = "The folder of the ledger in its bucket."
   type        = string
   default     = "gapmend"
+}
+
+variable "ledger_lock_days" {
+  description = "Object Lock for the ledger: for so many days nobody, not even the account's root, deletes an entry or its versions (compliance mode). null for none. It can only be chosen when the bucket is made."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.ledger_lock_days == null || try(var.ledger_lock_days >= 1, false)
+    error_message = "ledger_lock_days is a whole number of days, or null."
+  }
 }
 
 variable "kms_key_arn" {

@@ -11,7 +11,7 @@ use aws_sdk_ecs::operation::list_tasks::builders::ListTasksFluentBuilder;
 use aws_sdk_ecs::operation::run_task::{RunTaskError, RunTaskOutput};
 use aws_sdk_ecs::types::{
     AssignPublicIp, AwsVpcConfiguration, ContainerOverride, DesiredStatus, Failure as EcsFailure,
-    KeyValuePair, LaunchType, NetworkConfiguration, Task as SdkTask, TaskOverride,
+    KeyValuePair, LaunchType, NetworkConfiguration, Tag, Task as SdkTask, TaskOverride,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -36,6 +36,9 @@ pub(super) const STOP_TASK: &str = "ecs:StopTask";
 const ARNS_PER_PAGE: i32 = 100;
 const TASKS_PER_DESCRIPTION: usize = 100;
 const STOP_REASON_LIMIT_CHARS: usize = 255;
+
+/// The key of the tag on every task that gapmend starts: IAM lets it stop no other.
+const TASK_TAG: &str = "gapmend";
 
 /// The reason in `failures[]` for a task that ECS does not know.
 const MISSING: &str = "MISSING";
@@ -130,7 +133,8 @@ impl Tasks {
             .network_configuration(network)
             .set_overrides(overrides(request))
             .client_token(&request.client_token)
-            .started_by(&request.started_by);
+            .started_by(&request.started_by)
+            .tags(Tag::builder().key(TASK_TAG).value(&request.started_by).build());
         self.line
             .ask(RUN_TASK, Repeat::Safe, || {
                 let call = call.clone();

@@ -13,7 +13,9 @@ use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Object, OptionalObjectAttributes, RestoreStatus};
+use aws_smithy_types::base64;
 use bytes::Bytes;
+use md5::{Digest, Md5};
 
 pub(super) use self::uploads::{
     ABORT_UPLOAD, BEGIN_UPLOAD, COMPLETE_UPLOAD, HEAD_OBJECT, LIST_UPLOADS, UPLOAD_PART,
@@ -192,12 +194,14 @@ impl Objects {
         self.client.get_object().bucket(bucket).key(key).expected_bucket_owner(&self.owner)
     }
 
+    /// With its MD5: a bucket with Object Lock takes no object without one.
     fn put_request(&self, bucket: &str, key: &str, bytes: Bytes) -> PutObjectFluentBuilder {
         self.client
             .put_object()
             .bucket(bucket)
             .key(key)
             .content_type(content_type(key))
+            .content_md5(base64::encode(Md5::digest(&bytes)))
             .expected_bucket_owner(&self.owner)
             .body(ByteStream::from(bytes))
     }

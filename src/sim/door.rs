@@ -454,6 +454,7 @@ fn asked(request: &TaskRequest) -> RunTask {
             environment: request.environment.clone(),
             command: Vec::new(),
         }],
+        tags: [("gapmend".to_owned(), request.started_by.clone())].into(),
     }
 }
 

@@ -87,6 +87,8 @@ pub struct RunTask {
     pub started_by: Option<String>,
     /// Per container.
     pub overrides: Vec<ContainerOverride>,
+    /// By key; granted only to those who hold `ecs:TagResource`.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// An entry of `failures[]`.
@@ -141,6 +143,8 @@ pub struct TaskRecord {
     pub started_by: Option<String>,
     /// What its containers were told.
     pub overrides: Vec<ContainerOverride>,
+    /// By key.
+    pub tags: BTreeMap<String, String>,
     /// Where it runs.
     pub network: Option<Network>,
     /// The Fargate platform version.
@@ -391,6 +395,7 @@ impl World {
             desired_status: DesiredStatus::Running,
             started_by: request.started_by.clone(),
             overrides: request.overrides.clone(),
+            tags: request.tags.clone(),
             network: request.network.clone(),
             platform_version: request.platform_version.clone(),
             created_at: self.now,

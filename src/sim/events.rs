@@ -366,6 +366,7 @@ impl World {
             client_token: None,
             started_by: Some(format!("events-rule/{}", rule.name)),
             overrides: Vec::new(),
+            tags: BTreeMap::new(),
         })
     }
 }

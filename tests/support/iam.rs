@@ -171,7 +171,7 @@ pub(crate) fn asks_of(call: &WireCall) -> Vec<Ask> {
             let resource = format!("arn:aws:glue:{ACCOUNT}:workflow/{workflow}");
             vec![Ask::new(&format!("glue:{operation}"), resource)]
         }
-        ("ecs", operation) => of_ecs(operation, target, context("ecs:cluster")),
+        ("ecs", operation) => of_ecs(operation, target, &call.context),
         ("events", operation) => {
             let resource = format!("arn:aws:events:{ACCOUNT}:rule/{target}");
             vec![Ask::new(&format!("events:{operation}"), resource)]
@@ -217,7 +217,12 @@ fn of_s3(operation: &str, target: &str, context: &BTreeMap<&'static str, String>
     ask
 }
 
-fn of_ecs(operation: &str, target: &str, cluster: &str) -> Vec<Ask> {
+fn of_ecs(operation: &str, target: &str, context: &BTreeMap<&'static str, String>) -> Vec<Ask> {
+    let cluster = context.get("ecs:cluster").map_or("", String::as_str);
+    let with = |mut ask: Ask, key: &str| {
+        ask.context.extend(context.get(key).map(|value| (key.to_owned(), value.clone())));
+        ask
+    };
     let ask = |resource: String| {
         let cluster = format!("arn:aws:ecs:{ACCOUNT}:cluster/{cluster}");
         Ask::new(&format!("ecs:{operation}"), resource).with("ecs:cluster", cluster)
@@ -225,7 +230,7 @@ fn of_ecs(operation: &str, target: &str, cluster: &str) -> Vec<Ask> {
     match operation {
         "ListTasks" => vec![ask("*".to_owned())],
         "DescribeTasks" => vec![ask(format!("arn:aws:ecs:{ACCOUNT}:task/{cluster}/some"))],
-        "StopTask" => vec![ask(target.to_owned())],
+        "StopTask" => vec![with(ask(target.to_owned()), "aws:ResourceTag/gapmend")],
         "RunTask" => {
             let is_arn = target.starts_with("arn:");
             let short = format!("arn:aws:ecs:{ACCOUNT}:task-definition/{target}");
@@ -233,7 +238,10 @@ fn of_ecs(operation: &str, target: &str, cluster: &str) -> Vec<Ask> {
                 ["liberator-to-rds-snapshot-task-role", "liberator-to-rds-snapshot-fargate"];
             let run = ask(if is_arn { target.to_owned() } else { short });
             let passed = roles.map(|role| pass_role(role, "ecs-tasks.amazonaws.com"));
-            [run].into_iter().chain(passed).collect()
+            let tag =
+                Ask::new("ecs:TagResource", format!("arn:aws:ecs:{ACCOUNT}:task/{cluster}/*"));
+            let tag = with(tag.with("ecs:CreateAction", "RunTask"), "aws:RequestTag/gapmend");
+            [run, tag].into_iter().chain(passed).collect()
         }
         other => panic!("what does ecs:{other} ask of IAM?"),
     }

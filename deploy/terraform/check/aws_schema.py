@@ -9,7 +9,9 @@ import json
 import re
 import tarfile
 
-PREFIX = "@cdktn/provider-aws."
+# The packages of version 6 of the provider are made by cdktn, those of version 5 by cdktf.
+PREFIX = re.compile(r"@(cdktn|cdktf)/provider-aws\.")
+META = {"cdktn.TerraformMetaArguments", "cdktf.TerraformMetaArguments"}
 # `{@link https://…/docs/resources/ecs_service#launch_type EcsService#launch_type}`
 ORIGINAL_NAME = re.compile(r"#(\w+) [\w.]+#\w+\}")
 
@@ -27,7 +29,7 @@ def of_type(types, kind, name):
     found = [t for t in types.values() if t.get("locationInModule", {}).get("filename") == f"src/{module}/index.ts"]
     if not found:
         raise SystemExit(f"{kind} {name}: the provider has no such type")
-    config = next(t for t in found if t["kind"] == "interface" and "cdktn.TerraformMetaArguments" in t.get("interfaces", []))
+    config = next(t for t in found if t["kind"] == "interface" and META & set(t.get("interfaces", [])))
     construct = next(t for t in found if t["fqn"] == config["fqn"].removesuffix("Config"))
     block = block_of(types, config)
     for computed in computed_of(construct):
@@ -56,13 +58,13 @@ def struct_of(types, type_):
     for choice in type_.get("union", {}).get("types", [type_]):
         collection = choice.get("collection", {})
         name = collection.get("elementtype", choice).get("fqn", "")
-        if name.startswith(PREFIX):
+        if PREFIX.match(name):
             return types[name], collection.get("kind") == "array"
     return None, False
 
 
 def type_of(type_):
-    choices = [c for c in type_.get("union", {}).get("types", [type_]) if c.get("fqn") != "cdktn.IResolvable"]
+    choices = [c for c in type_.get("union", {}).get("types", [type_]) if c.get("fqn") not in ("cdktn.IResolvable", "cdktf.IResolvable")]
     choice = choices[0] if choices else {}
     if "primitive" in choice:
         return {"boolean": "bool"}.get(choice["primitive"], choice["primitive"])

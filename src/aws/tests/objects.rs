@@ -57,6 +57,8 @@ async fn a_create_goes_on_through_conflicts_and_reports_what_exists() {
     let requests = bench.server.requests();
     assert_eq!(requests.len(), 4);
     assert!(requests.iter().all(|r| r.header("if-none-match") == "*" && r.body == "{}"));
+    let md5_of_braces = "mZFLkyvTelC5g8XnyQrpOw=="; // what Object Lock asks for
+    assert!(requests.iter().all(|r| r.header("content-md5") == md5_of_braces));
 }
 
 #[tokio::test]

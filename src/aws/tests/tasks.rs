@@ -48,6 +48,7 @@ async fn a_task_is_asked_for_with_our_token_network_and_date() {
             "overrides": {"containerOverrides": [{"name": "loader",
                 "environment": [{"name": "IMPORT_DATE_OVERRIDE", "value": "2022-06-01"}]}]},
             "platformVersion": "1.4.0", "startedBy": "gapmend/2022-06-01/1",
+            "tags": [{"key": "gapmend", "value": "gapmend/2022-06-01/1"}],
             "taskDefinition": "loader:7"
         })
     );

@@ -111,7 +111,10 @@ pub(super) fn context(service: Service, request: &Incoming) -> BTreeMap<&'static
             ("s3:prefix", request.query.get("prefix").map(str::to_owned)),
             ("s3:if-none-match", request.header("if-none-match").map(str::to_owned)),
         ],
-        Service::Ecs => vec![("ecs:cluster", argument("cluster"))],
+        Service::Ecs => vec![
+            ("ecs:cluster", argument("cluster")),
+            ("aws:RequestTag/gapmend", json().and_then(|it| ecs::request_tag(&it, "gapmend"))),
+        ],
         Service::Logs => vec![("log-group", argument("logGroupName"))],
         Service::Scheduler => vec![(
             "schedule-group",

@@ -56,6 +56,7 @@ fn run_task(arguments: &Arguments, world: &mut World) -> Result<Reply, Refusal> 
         client_token: client_token(arguments)?,
         started_by: started_by(arguments)?,
         overrides: overrides(arguments)?,
+        tags: tags(arguments)?,
     };
     let answer = world.run_task(&request)?;
     let tasks: Vec<Value> = answer.tasks.iter().map(task_json).collect();
@@ -145,6 +146,27 @@ fn container_override(container: &Arguments) -> Result<ContainerOverride, Refusa
         environment,
         command: container.texts("command")?,
     })
+}
+
+fn tags(arguments: &Arguments) -> Result<BTreeMap<String, String>, Refusal> {
+    let tags = arguments.objects("tags")?;
+    let tag = |tag: &Arguments| {
+        let value = tag.text("value")?.unwrap_or_default();
+        Ok((tag.required("key")?.to_owned(), value.to_owned()))
+    };
+    tags.iter().map(tag).collect()
+}
+
+/// The value of a tag that a request puts on its task.
+pub(super) fn request_tag(arguments: &Arguments, key: &str) -> Option<String> {
+    tags(arguments).ok()?.remove(key)
+}
+
+/// What a policy may ask about a task, before it is stopped.
+pub(super) fn resource_tag(operation: &str, task: &str, world: &World) -> Option<String> {
+    let tasks = world.tasks();
+    let found = tasks.iter().find(|found| operation == "StopTask" && found.arn == task)?;
+    found.tags.get("gapmend").cloned()
 }
 
 fn list_tasks(arguments: &Arguments, world: &World) -> Result<Reply, Refusal> {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::calls::{Calls, WireCall};
 use super::clock::WireClock;
 use super::dispatch::{self, Outcome};
+use super::ecs;
 use super::listener::{CuttableListener, Cutter};
 use super::reply::Reply;
 use super::route::{Incoming, Route, route};
@@ -151,7 +152,10 @@ impl Door {
         }
         let route = route(&incoming);
         let target = dispatch::target(route.service, &incoming);
-        let context = dispatch::context(route.service, &incoming);
+        let mut context = dispatch::context(route.service, &incoming);
+        if let Some(tag) = ecs::resource_tag(&route.name, &target, &self.sim.lock()) {
+            context.insert("aws:ResourceTag/gapmend", tag);
+        }
         let (now, outcome) = self.in_world(&route, &incoming, &target);
         let (outcome, code) = written(outcome, route.service, &incoming);
         let outcome = match outcome {

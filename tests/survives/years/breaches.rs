@@ -1,6 +1,7 @@
 //! Every law of safety is broken on purpose, by hand and without our code, and must complain: a
 //! checker that cannot fail proves nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
@@ -221,6 +222,7 @@ impl Bench {
             client_token: None,
             started_by: Some(format!("gapmend/liberator/{date}/1-{nonce}")),
             overrides: vec![ContainerOverride { name, environment, command: Vec::new() }],
+            tags: BTreeMap::new(),
         };
         let answer = world.run_task(&request).unwrap();
         assert_eq!(answer.failures, []);

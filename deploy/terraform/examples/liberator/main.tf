@@ -7,7 +7,7 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 6.0"
+      version = ">= 5.0, < 7.0"
     }
   }
 }
@@ -28,6 +28,11 @@ variable "vpc_id" {
 
 variable "subnet_ids" {
   description = "Its private subnets."
+  type        = list(string)
+}
+
+variable "landing_keys" {
+  description = "The ARN of the KMS key that encrypts the landing bucket: without it no dump can be read, and every date's dump is called bad. `aws s3api get-bucket-encryption --bucket dataplatform-prod-liberator-data-storage` names it; [] only if that names none."
   type        = list(string)
 }
 
@@ -57,7 +62,7 @@ module "gapmend" {
 
   cluster_arn   = "arn:aws:ecs:eu-west-2:${local.account}:cluster/${local.names.cluster}"
   ledger_bucket = "dataplatform-prod-gapmend-ledger"
-  pipeline      = merge(local.names, { landing_keys = [] }) # the key of the landing bucket, if it has its own
+  pipeline      = merge(local.names, { landing_keys = var.landing_keys })
 }
 
 output "ledger_url" {
