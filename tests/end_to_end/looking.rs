@@ -64,6 +64,63 @@ async fn scan_tells_every_date_in_its_promised_shape() {
     assert_eq!(stage.calls_of("RunTask"), 0);
 }
 
+/// Over the wire: a doubled and a halved date are flagged, every view names the tables beside what
+/// is usual, and a heal says how much it wrote.
+#[tokio::test]
+async fn a_doubled_and_a_halved_date_are_flagged_and_explained() {
+    let (doubled, halved, gap) = (days_ago(15), days_ago(20), days_ago(12));
+    let stage = Stage::set(world().objects_per_partition(2).gap(gap)).await;
+    {
+        let mut world = stage.sim.lock();
+        let bucket = world.names.raw_bucket.clone();
+        let keys = |world: &gapmend::sim::World, date: chrono::NaiveDate| {
+            let folder = date.format("liberator_pcn/import_year=%Y").to_string();
+            let day = date.format("import_date=%Y%m%d").to_string();
+            let objects = world.list_objects(&bucket, "", None, usize::MAX).unwrap();
+            let of_day = objects.into_iter().map(|object| object.key);
+            of_day.filter(|key| key.contains(&folder) && key.contains(&day)).collect::<Vec<_>>()
+        };
+        for key in keys(&world, doubled) {
+            let body = world.body(&bucket, &key, None).unwrap().clone();
+            world.person_writes(&bucket, &key.replace("part-", "again-"), body);
+        }
+        let one = keys(&world, halved)[0].clone();
+        world.delete_object(&bucket, &one).unwrap();
+    }
+    let scan = stage.json(&["scan"]).await;
+    let dates = scan["datasets"][0]["dates"].as_array().unwrap();
+    let flagged: Vec<_> = dates
+        .iter()
+        .filter(|entry| entry["flags"] != serde_json::json!([]))
+        .map(|entry| (entry["date"].as_str().unwrap(), &entry["flags"], &entry["status"]))
+        .collect();
+    let (halved, doubled) = (halved.to_string(), doubled.to_string());
+    let odd = serde_json::json!(["odd_volume"]);
+    let both = serde_json::json!(["duplicated", "odd_volume"]);
+    let available = serde_json::json!("available");
+    assert_eq!(flagged, [(&*halved, &odd, &available), (&*doubled, &both, &available)]);
+    for (date, percent) in [(&halved, 50), (&doubled, 200)] {
+        let why = stage.json(&["explain", date]).await;
+        let volumes = why["volumes"].as_array().unwrap();
+        assert_eq!((volumes.len(), &why["status"]), (7, &available));
+        let odd: Vec<_> = volumes.iter().filter(|volume| volume["odd"] == true).collect();
+        assert_eq!(odd.len(), 1);
+        assert_eq!(why["tables_odd"], serde_json::json!([odd[0]["table"]]));
+        let number = |name: &str| odd[0][name].as_u64().unwrap();
+        assert!(odd[0]["table"].as_str().unwrap().ends_with(".liberator_pcn"));
+        let is = number("bytes") * 100 / number("usual_bytes");
+        assert!(is.abs_diff(percent) < percent / 10, "{is} percent");
+        assert!((number("usual_from")..=number("usual_to")).contains(&number("usual_bytes")));
+        let text = stage.run(&["explain", date]).await.with_code(0).stdout;
+        assert!(text.contains("outside volume_band 40%") && text.contains("neighbours"), "{text}");
+    }
+    let healed = stage.json(&["heal"]).await;
+    let detail = healed["runs"][0]["reason"].as_str().unwrap();
+    assert!(detail.starts_with("7/7 tables, ") && detail.contains(", neighbours "), "{detail}");
+    assert!(!detail.contains("odd volume"), "{detail}");
+    stage.assert_healed_once(&[gap]);
+}
+
 #[tokio::test]
 async fn scan_says_by_its_exit_code_whether_there_are_gaps() {
     let stage = Stage::set(world().gap(days_ago(12))).await;

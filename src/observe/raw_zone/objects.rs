@@ -58,12 +58,18 @@ pub(super) async fn look(
     sample: Option<&PartitionSample>,
 ) -> Result<Found, Blindness> {
     let mut written: BTreeMap<NaiveDate, Written> = BTreeMap::new();
-    for listing in listings(table, location, dates, sample) {
+    for (listing, only) in listings(table, location, dates, sample) {
+        // Listings may overlap where folders do not sort as their dates do: each date is counted
+        // in one of them.
+        let counts = |date: &NaiveDate| match &only {
+            Some(only) => only.binary_search(date).is_ok(),
+            None => dates.are_near(*date, NEIGHBOUR_DAYS),
+        };
         platform
             .list_objects(&listing, &mut |page| {
                 for object in page.into_iter().filter(|object| object.size > 0) {
                     let date = date_of_key(table, &location.1, &object.key);
-                    if let Some(date) = date.filter(|date| dates.are_near(*date, NEIGHBOUR_DAYS)) {
+                    if let Some(date) = date.filter(counts) {
                         written.entry(date).or_default().note(object.last_modified, object.size);
                     }
                 }
@@ -86,32 +92,34 @@ fn date_of_key(table: &RawTable<'_>, prefix: &str, key: &str) -> Option<NaiveDat
     })
 }
 
-/// One listing for the window, and one for each group of named dates; a single one of the whole
-/// table when nothing tells how its folders are spelled.
+/// One listing for the window, and one for each group of named dates, with the dates that count
+/// in it; a single one of the whole table when nothing tells how its folders are spelled.
 fn listings(
     table: &RawTable<'_>,
     (bucket, prefix): &(String, String),
     dates: Dates<'_>,
     sample: Option<&PartitionSample>,
-) -> Vec<Listing> {
+) -> Vec<(Listing, Option<Vec<NaiveDate>>)> {
     let all = Listing { bucket: bucket.clone(), prefix: prefix.clone(), ..Listing::default() };
     let Some(layout) = sample.and_then(|sample| layout(table, prefix, sample)) else {
-        return vec![all];
+        return vec![(all, None)];
     };
-    let listing = |dates: &[NaiveDate], end: bool| {
+    let listing = |dates: Vec<NaiveDate>, end: bool| {
         let folders = || dates.iter().map(|date| layout.folders(*date));
         let first = folders().filter_map(|folders| folders.into_iter().next()).min()?;
         let last = folders().filter_map(|folders| folders.into_iter().next_back()).max()?;
-        Some(Listing {
+        let listing = Listing {
             start_after: Some(format!("{prefix}{first}")),
             // The highest character comes after every key of the last folder.
             end_before: end.then(|| format!("{prefix}{last}{}", char::MAX)),
             ..all.clone()
-        })
+        };
+        Some((listing, Some(dates)))
     };
     let groups = groups(dates);
-    let named = groups.iter().filter_map(|group| listing(&with_neighbours(group), true));
-    listing(dates.window, false).into_iter().chain(named).collect()
+    let named =
+        groups.iter().filter_map(|group| listing(with_neighbours(group, dates.window), true));
+    listing(dates.window.to_vec(), false).into_iter().chain(named).collect()
 }
 
 /// The named dates, those that are near each other together.
@@ -132,11 +140,12 @@ fn groups(dates: Dates<'_>) -> Vec<Vec<NaiveDate>> {
     groups
 }
 
-/// Dates and the days around them, each once.
-fn with_neighbours(dates: &[NaiveDate]) -> Vec<NaiveDate> {
+/// Dates and the days around them, each once, without those of the window.
+fn with_neighbours(dates: &[NaiveDate], window: &[NaiveDate]) -> Vec<NaiveDate> {
     let days = (-NEIGHBOUR_DAYS..=NEIGHBOUR_DAYS).map(Duration::days);
     let all = dates.iter().flat_map(|date| days.clone().map(|days| *date + days));
-    all.collect::<BTreeSet<_>>().into_iter().collect()
+    let all: BTreeSet<NaiveDate> = all.filter(|date| window.binary_search(date).is_err()).collect();
+    all.into_iter().collect()
 }
 
 /// How the table's folders are spelled, by a partition that lies below the table.

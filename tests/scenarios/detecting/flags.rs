@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use gapmend::daemon::Errand;
 use gapmend::domain::{DateStatus, Flag};
 use gapmend::platform::Clock;
 
@@ -137,4 +138,33 @@ async fn a_heal_says_how_much_it_wrote_beside_the_neighbours() {
     assert!(detail.contains("tables, ") && detail.contains(", neighbours "), "{detail}");
     assert!(!detail.contains("odd volume"), "{detail}");
     assert!(bed.verdict(gap).await.flags.is_empty());
+}
+
+/// A date that is asked for by name is compared with its own neighbours, whether those lie outside
+/// the window with it or reach into the window, and no object counts twice.
+#[tokio::test]
+async fn a_named_date_before_the_window_is_compared_with_the_days_around_it() {
+    for (day, odd) in [("2026-05-20", false), ("2026-05-20", true), ("2026-04-20", true)] {
+        let mut bed = Bed::new(world().no_supplier().days(90), "");
+        let mut settings = (*bed.settings).clone();
+        let dataset = std::sync::Arc::make_mut(settings.datasets.get_mut("liberator").unwrap());
+        dataset.window.lookback_days = 40;
+        bed.settings = std::sync::Arc::new(settings);
+        if odd {
+            let mut world = bed.sim.lock();
+            let bucket = world.names.raw_bucket.clone();
+            for key in keys_of(&world, "liberator_hub", day) {
+                let body = world.body(&bucket, &key, None).unwrap().clone();
+                world.person_writes(&bucket, &key.replace(".parquet", "-again.parquet"), body);
+            }
+        }
+        let errand = Errand { look_at: [date(day)].into(), ..Errand::default() };
+        let mut engine = bed.engine(errand).await;
+        engine.pass("liberator").await;
+        let report = engine.reports().borrow().clone();
+        let census = report.datasets["liberator"].census.clone().unwrap();
+        let flagged: Vec<_> =
+            census.dates.iter().filter(|it| !it.flags.is_empty()).map(|it| it.date).collect();
+        assert_eq!(flagged, if odd { vec![date(day)] } else { vec![] }, "{day}");
+    }
 }

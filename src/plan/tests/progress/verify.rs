@@ -2,9 +2,11 @@
 
 use chrono::Duration;
 
-use super::super::night::{TABLES, World, gap};
+use super::super::night::{TABLES, World, gap, table_id};
 use super::{at_stage, began, has};
-use crate::domain::{FailureReason, RunOutcome, Seen, Stage};
+use crate::domain::{
+    FailureReason, RunOutcome, Seen, Stage, TableVolumes, Volume, VolumeBook, VolumeLimits, Written,
+};
 use crate::ledger::Repeat;
 use crate::observe::RunView;
 use crate::plan::{self, Rest, Step};
@@ -83,4 +85,51 @@ fn the_tables_that_the_export_held_are_the_proof_when_they_are_known() {
         assert!(!healed(blind, Some(&["others"])), "{blind}: it names none of ours");
         assert!(!healed(blind, None), "{blind}");
     }
+}
+
+/// What a run wrote stands beside what is usual; an odd volume is said, and never a failure.
+#[test]
+fn the_proof_says_how_much_there_is_and_which_tables_look_odd() {
+    let detail = |bytes: [u64; 2], blind: bool| {
+        let mut world = at_stage(Stage::Verify, RunView::default());
+        has(&mut world, &TABLES);
+        world.blind = blind;
+        let mut seen = world.observation();
+        let mut look = world.look_at(gap());
+        let limits = VolumeLimits { band_percent: Some(40), min_bytes: 0 };
+        let usual = Volume { bytes: 100 << 20, objects: 4 };
+        let days = (1..=7).flat_map(|day| [-day, day]).map(|day| gap() + Duration::days(day));
+        let days: Vec<_> = days.map(|date| (date, usual)).collect();
+        let table = |name: &&str| {
+            TableVolumes::judge(table_id(name), limits, days.iter().copied().collect())
+        };
+        let volumes = VolumeBook::of(TABLES.iter().map(table).collect());
+        for (name, bytes) in TABLES.iter().zip(bytes) {
+            let mut written = Written::default();
+            written.note(began(), bytes << 20);
+            look.written.insert(table_id(name), written);
+        }
+        if let Seen::Known(scan) = &mut seen.scan {
+            scan.coverage.volumes = volumes;
+            scan.absorb(&look);
+        }
+        seen.confirmed = Some(Seen::Known(look));
+        let World { ledger, dataset, night, now, .. } = &world;
+        match plan::plan(ledger, &seen, dataset, night, *now).step {
+            Ok(Step::EndRun(end)) if end.outcome == RunOutcome::Succeeded => end.detail,
+            other => panic!("{other:?}"),
+        }
+    };
+    let proof = "2/2 tables, 210.0 MiB, neighbours 200.0 MiB to 200.0 MiB";
+    assert_eq!(detail([100, 110], false), proof);
+    let odd = detail([100, 50], false);
+    assert!(
+        odd.ends_with(&format!(
+            "; check it, 1 of 2 tables have an odd volume: {} 50.0 MiB, usually 100.0 MiB (100.0 MiB to 100.0 MiB)",
+            TABLES[1]
+        )),
+        "{odd}"
+    );
+    assert!(detail([200, 200], false).contains("2 of 2 tables have an odd volume"));
+    assert_eq!(detail([200, 200], true), "2/2 tables, 400.0 MiB", "nothing to compare with");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use gapmend::daemon::{Engine, Errand, NoRecorder};
-use gapmend::domain::DateStatus;
+use gapmend::domain::{DateStatus, Flag};
 use gapmend::ledger::Ledger;
 use gapmend::plan::{Census, DateVerdict};
 use gapmend::platform::World as Doors;
@@ -78,13 +78,16 @@ fn every_status_is_true(
     census.dates.iter().find_map(|verdict| {
         let true_now = truth.of(verdict);
         let settled = verdict.date > last || is_final(verdict.status);
-        (!true_now || !settled).then(|| {
+        let flagged = truth.of_flags(verdict);
+        (!true_now || !flagged || !settled).then(|| {
             format!(
-                "{} is called {:?} ({}); it has {:?}",
+                "{} is called {:?} {:?} ({}); it has {:?}; odd: {:?}",
                 verdict.date,
                 verdict.status,
+                verdict.flags,
                 verdict.reason,
-                world.copies(verdict.date)
+                world.copies(verdict.date),
+                census.volumes.odd_on(verdict.date).map(|odd| odd.to_string()).collect::<Vec<_>>(),
             )
         })
     })
@@ -139,6 +142,18 @@ impl Truth<'_> {
             DateStatus::Missing | DateStatus::BackingOff => having == 0,
             DateStatus::NotExpected | DateStatus::Running => false,
         }
+    }
+
+    /// No date has an odd volume but one whose data is wrong, and one that is available and has
+    /// a table twice is flagged.
+    fn of_flags(&self, verdict: &DateVerdict) -> bool {
+        let date = verdict.date;
+        let is_wrong = self.world.wrong_data().iter().any(|(_, wrong, _)| *wrong == date);
+        let is_twice = self.world.copies(date).values().any(|copies| *copies > 1);
+        let has = |flag| verdict.flags.contains(&flag);
+        let seen = has(Flag::OddVolume) || has(Flag::Duplicated);
+        let unseen = is_twice && verdict.status == DateStatus::Available && !seen;
+        !unseen && (is_wrong || !has(Flag::OddVolume))
     }
 
     /// Its dump, or its export, had fewer tables (H28).
