@@ -42,7 +42,7 @@ async fn writable(ledger: &Ledger) -> (Verdict, String, Option<&'static str>) {
     };
     let Some(error) = trouble else {
         let detail = match entries {
-            0 => "empty, so whether it can be written shows with its first entry".to_owned(),
+            0 => "empty, and it can be written".to_owned(),
             _ => format!("{entries} entries, and more can be written"),
         };
         return (Verdict::Right, detail, None);

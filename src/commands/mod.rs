@@ -16,11 +16,16 @@ mod signals;
 mod upload;
 mod watch;
 
+use std::time::Duration;
+
 use gapmend::expose::cli::args::{self, ConfigCommand, LedgerCommand, Output, TriggerCommand};
 use gapmend::expose::cli::{Cli, Command, Out};
 use gapmend::expose::{Exit, telemetry};
 
 use failure::Failure;
+
+/// Past it a thread that waits for a disk is left behind.
+const THREADS_END_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a command comes to.
 type Outcome = Result<Exit, Failure>;
@@ -29,7 +34,12 @@ type Outcome = Result<Exit, Failure>;
 pub(super) fn run(cli: Cli) -> Exit {
     let mut out = Out::standard();
     let output = cli.global.output;
-    let outcome = prepare(&cli).and_then(|runtime| runtime.block_on(dispatch(cli, &mut out)));
+    let outcome = prepare(&cli).and_then(|runtime| {
+        let outcome = runtime.block_on(dispatch(cli, &mut out));
+        // A file system that hangs keeps a thread for ever, and must not keep the process.
+        runtime.shutdown_timeout(THREADS_END_WITHIN);
+        outcome
+    });
     match outcome {
         Ok(exit) => exit,
         Err(failure) => {
@@ -74,6 +84,10 @@ async fn dispatch(cli: Cli, out: &mut Out) -> Outcome {
         Command::Pause(args) => ask::pause(global, args, out).await,
         Command::Resume(args) => ask::resume(global, args, out).await,
         Command::Ledger(LedgerCommand::Export(args)) => ledger::export(global, &args, out).await,
+        Command::Ledger(LedgerCommand::Check) => ledger::check(global, out).await,
+        Command::Ledger(LedgerCommand::Acknowledge(args)) => {
+            ledger::acknowledge(global, &args, out).await
+        }
         Command::Retire(args) => Box::pin(retire::retire(global, &args, out)).await,
         Command::Trigger(TriggerCommand::Status) => look::trigger(global, out).await,
         Command::Trigger(TriggerCommand::Release) => release::release(global, out).await,

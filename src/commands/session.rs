@@ -80,8 +80,22 @@ impl Session {
         Ok(caller.arn)
     }
 
-    /// Opens the ledger.
+    /// Opens the ledger, as far as it is sound, and says at once where it is not.
     pub(super) async fn ledger(&self, command: &str) -> Result<Ledger, Failure> {
+        let ledger = self.ledger_as_it_is(command).await?;
+        if let Some(refusal) = ledger.refusal() {
+            tracing::error!(
+                entries = ledger.state().seq,
+                "failed to {}; what follows knows the entries before it only, and nothing is written. {}",
+                refusal.in_words(),
+                refusal.hint()
+            );
+        }
+        Ok(ledger)
+    }
+
+    /// Opens the ledger for a command that is about its faults.
+    pub(super) async fn ledger_as_it_is(&self, command: &str) -> Result<Ledger, Failure> {
         let holds = self.settings.datasets.values().map(|dataset| {
             let hold = dataset.trigger.as_ref().map_or(config::HoldPolicy::Never, |t| t.hold);
             (dataset.name.as_str(), hold)

@@ -1,6 +1,7 @@
 //! The pass: look, plan, at most one step, record. Start-up, the nightly scan, a request and
 //! a retry are all this one function; nothing else in gapmend has an effect.
 
+mod ledger_health;
 mod orphan;
 mod reporting;
 mod scanning;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use tokio::sync::watch;
 
+use self::ledger_health::LedgerHealth;
 use super::report::{ConfigReport, Happening, Recorder, Report};
 use super::slots;
 use crate::act::{Acted, Actor, seconds_between};
@@ -45,6 +47,8 @@ pub struct Engine {
     pub(super) errand: Errand,
     /// Why the last pass could not use the ledger.
     pub(super) ledger_trouble: Option<LedgerError>,
+    /// Why the ledger cannot be read, and why not even a sign of life can be written there.
+    ledger_health: LedgerHealth,
     /// What others had written when the pass began: what comes later was not considered in it.
     heard: u64,
     /// One-shot commands only look: their report is about whoever acts.
@@ -135,6 +139,7 @@ impl Engine {
             last_tick_at: now,
             acting: false,
             not_acting: Some("starting".to_owned()),
+            ledger_problem: None,
             next_scan_at: None,
             ledger: Arc::new(ledger.state().clone()),
             datasets: BTreeMap::new(),
@@ -151,6 +156,7 @@ impl Engine {
             datasets: BTreeMap::new(),
             errand,
             ledger_trouble: None,
+            ledger_health: LedgerHealth::default(),
             heard: 0,
             looks: Looks::AndActs,
             writer_is_gone: false,
@@ -361,6 +367,7 @@ impl Engine {
 
     async fn try_pass(&mut self, name: &str) -> Result<Pass, LedgerError> {
         let read = self.ledger.refresh().await;
+        self.ledger_health.note_reading(read.as_ref().err());
         self.heard = self.ledger.heard();
         let Some(dataset) = self.settings.datasets.get(name).cloned() else {
             return self.tend_orphan(name).await;

@@ -144,9 +144,7 @@ impl Healing {
         shutdown: &CancellationToken,
     ) -> Result<bool, LedgerError> {
         while !self.open.is_empty() {
-            if let Err(error) = engine.ledger.beat().await {
-                tracing::warn!(error = error.in_words(), "the sign of life could not be written");
-            }
+            engine.beat().await;
             let turn = self.whose_turn(engine);
             let pass = tokio::select! {
                 pass = engine.pass(&turn) => pass,

@@ -24,6 +24,8 @@ pub struct Report {
     pub acting: bool,
     /// Why it does not act, or why the ledger cannot be used.
     pub not_acting: Option<String>,
+    /// Why the ledger cannot be read or written right now; fits after "failed to".
+    pub ledger_problem: Option<String>,
     /// The next slot of the schedule.
     pub next_scan_at: Option<DateTime<Utc>>,
     /// What the ledger adds up to.

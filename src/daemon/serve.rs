@@ -103,12 +103,8 @@ async fn turn(engine: &mut Engine) -> Result<DateTime<Utc>, LedgerError> {
     if !engine.ledger.is_acting() {
         return stand_by(engine).await;
     }
-    if let Err(error) = engine.ledger.beat().await {
-        tracing::warn!(error = error.in_words(), "the sign of life could not be written");
-    }
-    if let Err(error) = engine.ledger.refresh().await {
-        tracing::warn!(error = error.in_words(), "the ledger could not be read");
-    }
+    engine.read_ledger().await;
+    engine.beat().await;
     let mut next = engine.world.now() + IDLE_SLEEP;
     for name in engine.turn_order() {
         let due_at = engine.due_at(&name);
@@ -134,6 +130,7 @@ async fn stand_by(engine: &mut Engine) -> Result<DateTime<Utc>, LedgerError> {
         }
         Ok(None) => {}
         Err(error) => {
+            engine.read_ledger().await;
             tracing::warn!(error = error.in_words(), "standing by, and the ledger cannot be read");
         }
     }

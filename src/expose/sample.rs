@@ -281,6 +281,7 @@ pub(super) fn active_run() -> Run {
         dataset: NAME.to_owned(),
         date: date("2026-03-05"),
         attempt: 1,
+        seq: 40,
         started_at: at("2026-03-15T04:01:00Z"),
         stage: Stage::Export,
         stage_since: at("2026-03-15T06:08:00Z"),
@@ -462,6 +463,7 @@ pub(super) fn state() -> State {
     };
     State {
         seq: 42,
+        loss: None,
         acting: Acting {
             epoch: 7,
             writer: Some("host-1/812/run".to_owned()),
@@ -553,6 +555,7 @@ pub(super) fn report() -> Report {
         last_tick_at: at("2026-03-15T06:29:55Z"),
         acting: true,
         not_acting: None,
+        ledger_problem: None,
         next_scan_at: Some(at("2026-03-16T04:00:00Z")),
         ledger: Arc::new(state()),
         datasets: [(NAME.to_owned(), dataset)].into(),

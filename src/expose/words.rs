@@ -201,7 +201,10 @@ pub(super) fn pulse(report: &Report, now: DateTime<Utc>) -> (bool, String) {
 /// Whether the daemon acts.
 pub(super) fn daemon_words(report: &Report) -> String {
     if report.acting {
-        return "acting".to_owned();
+        return match &report.ledger_problem {
+            Some(problem) => format!("acting, but starts nothing: the ledger failed to {problem}"),
+            None => "acting".to_owned(),
+        };
     }
     match &report.not_acting {
         Some(why) => format!("standing by: {why}"),

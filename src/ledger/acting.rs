@@ -23,6 +23,8 @@ use super::store::Lock;
 /// A beat is written this often: three may be lost before we count as silent. On S3 each
 /// one is a version of `acting.json`, so not oftener.
 const BEAT_EVERY_SECONDS: i64 = 4 * 60;
+/// Where beats are free, each turn of a loop may write one: a disk that filled up shows at once.
+const FREE_BEAT_EVERY_SECONDS: i64 = 10;
 /// Who has not been heard of for so long does not act any more.
 const SILENT_AFTER_MINUTES: i64 = 15;
 
@@ -247,9 +249,11 @@ impl Ledger {
     }
 
     fn beat_is_due(&self) -> bool {
+        let free = self.store.beats_are_free();
+        let every = if free { FREE_BEAT_EVERY_SECONDS } else { BEAT_EVERY_SECONDS };
         self.watch.beaten.is_none_or(|at| {
             let age = self.clock.now() - at;
-            age < TimeDelta::zero() || age >= TimeDelta::seconds(BEAT_EVERY_SECONDS)
+            age < TimeDelta::zero() || age >= TimeDelta::seconds(every)
         })
     }
 

@@ -15,8 +15,18 @@ const CHECKPOINT_EVERY_ENTRIES: u64 = 50;
 /// Checkpoints that are tried at opening before everything is replayed.
 const CHECKPOINTS_TRIED: usize = 3;
 
+/// A checkpoint that is believed.
+pub(super) struct Kept {
+    pub(super) state: State,
+    /// Of its last entry.
+    pub(super) nonce: String,
+    /// Whether that entry is still there.
+    pub(super) last_is_there: bool,
+}
+
 impl Ledger {
-    pub(super) async fn newest_checkpoint(&self) -> Result<Option<State>, LedgerError> {
+    /// The newest that can be believed.
+    pub(super) async fn newest_checkpoint(&self) -> Result<Option<Kept>, LedgerError> {
         let numbers = match self.store.checkpoints().await {
             Ok(numbers) => numbers,
             Err(error) => {
@@ -26,15 +36,17 @@ impl Ledger {
         };
         for seq in numbers.into_iter().rev().take(CHECKPOINTS_TRIED) {
             match self.checkpoint(seq).await? {
-                Ok(state) => return Ok(Some(state)),
+                Ok(kept) => return Ok(Some(kept)),
                 Err(why) => tracing::info!(seq, why, "a checkpoint is not used"),
             }
         }
         Ok(None)
     }
 
-    /// One checkpoint, or why it is not believed. It must end with an entry of this log.
-    async fn checkpoint(&self, seq: u64) -> Result<Result<State, String>, LedgerError> {
+    /// One checkpoint, or why it is not believed. It must end with an entry of this log. Where
+    /// nothing is left of the log from there on, the checkpoint is the last that is known: what it
+    /// says is held can be released, and the reading that follows finds its entry lost.
+    async fn checkpoint(&self, seq: u64) -> Result<Result<Kept, String>, LedgerError> {
         let (kept, entry) =
             futures_util::join!(self.store.get_checkpoint(seq), self.store.get(seq));
         let state = match kept {
@@ -47,9 +59,14 @@ impl Ledger {
             Err(why) => return Ok(Err(why)),
         };
         match entry? {
-            Some(bytes) if codec::has_nonce(&bytes, &nonce) => Ok(Ok(state)),
+            Some(bytes) if codec::has_nonce(&bytes, &nonce) => {
+                Ok(Ok(Kept { state, nonce, last_is_there: true }))
+            }
             Some(_) => Ok(Err("it belongs to another log".to_owned())),
-            None => Err(LedgerError::Shortened { place: self.store.describe(), seq }),
+            None if self.store.list_after(seq).await?.is_empty() => {
+                Ok(Ok(Kept { state, nonce, last_is_there: false }))
+            }
+            None => Ok(Err("its last entry is lost".to_owned())),
         }
     }
 

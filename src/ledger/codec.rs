@@ -3,9 +3,14 @@
 //! Reading tells three faults apart, because a person does something else about each:
 //! a broken file is restored, an entry of a newer gapmend asks for an upgrade, and a
 //! checkpoint that does not fit is simply not used.
+//!
+//! An entry ends with a checksum of its own text, so that a byte that changed on the disk is
+//! never taken for an entry of a newer gapmend, nor for another fact. Entries of gapmend 0.1.0
+//! have none.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::event::{ENTRY_VERSION, Entry};
 use super::state::State;
@@ -37,21 +42,55 @@ struct Mark {
 #[derive(Serialize, Deserialize)]
 struct Checkpoint {
     gapmend: String,
+    /// [`STATE_SHAPE`] of whoever wrote it.
+    #[serde(default)]
+    shape: u32,
     /// The nonce of the last entry in it: tells another history of the same length.
     nonce: String,
     state: State,
 }
 
 const GAPMEND_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Raised with every change of [`State`], for those who run what was built between two versions.
+const STATE_SHAPE: u32 = 2;
 
 pub(super) fn entry_to_bytes(entry: &Entry) -> Result<Bytes, EntryFault> {
     let mut bytes =
         serde_json::to_vec_pretty(entry).map_err(|e| EntryFault::Broken(e.to_string()))?;
-    bytes.push(b'\n');
+    bytes.truncate(bytes.len() - END.len());
+    let sum = checksum(&bytes);
+    bytes.extend_from_slice(SUM_BEGINS);
+    bytes.extend_from_slice(sum.as_bytes());
+    bytes.extend_from_slice(SUM_ENDS);
     Ok(bytes.into())
 }
 
+/// The end of a pretty entry, before which its checksum is written.
+const END: &[u8] = b"\n}";
+const SUM_BEGINS: &[u8] = b",\n  \"sum\": \"";
+const SUM_ENDS: &[u8] = b"\"\n}\n";
+/// Enough to find damage; nobody is kept from forging by it.
+const SUM_BYTES: usize = 8;
+
+/// Of an entry's text up to its last field.
+fn checksum(text: &[u8]) -> String {
+    let digest = Sha256::digest(text);
+    let head: [u8; SUM_BYTES] = std::array::from_fn(|index| digest[index]);
+    format!("{:016x}", u64::from_be_bytes(head))
+}
+
+/// Whether the text is as it was written; `None` for an entry without a checksum.
+fn is_as_written(bytes: &[u8]) -> Option<bool> {
+    let text = bytes.strip_suffix(SUM_ENDS)?;
+    let (text, sum) = text.split_at_checked(text.len().checked_sub(2 * SUM_BYTES)?)?;
+    let text = text.strip_suffix(SUM_BEGINS)?;
+    Some(checksum(text).as_bytes() == sum)
+}
+
 pub(super) fn entry_from_bytes(seq: u64, bytes: &[u8]) -> Result<Entry, EntryFault> {
+    if is_as_written(bytes) == Some(false) {
+        return Err(changed(bytes));
+    }
     let entry = serde_json::from_slice::<Entry>(bytes).map_err(|error| fault_of(bytes, &error))?;
     if entry.v > ENTRY_VERSION {
         return Err(EntryFault::NewerVersion(entry.v));
@@ -60,6 +99,20 @@ pub(super) fn entry_from_bytes(seq: u64, bytes: &[u8]) -> Result<Entry, EntryFau
         return Err(EntryFault::Broken(format!("it calls itself entry {}", entry.seq)));
     }
     Ok(entry)
+}
+
+/// The text is not what was written, so nothing that it says is believed.
+fn changed(bytes: &[u8]) -> EntryFault {
+    let mut message = "its text does not match its checksum".to_owned();
+    // One bit that flipped cannot have made it.
+    if let Ok(Header { v }) = serde_json::from_slice::<Header>(bytes)
+        && v > ENTRY_VERSION
+        && (v ^ ENTRY_VERSION).count_ones() > 1
+    {
+        let newer = "if a newer gapmend did write it, upgrade this one";
+        message = format!("{message} (it says format version {v}: {newer})");
+    }
+    EntryFault::Broken(message)
 }
 
 fn fault_of(bytes: &[u8], error: &serde_json::Error) -> EntryFault {
@@ -78,6 +131,7 @@ pub(super) fn has_nonce(bytes: &[u8], nonce: &str) -> bool {
 pub(super) fn checkpoint_to_bytes(state: &State, nonce: &str) -> Result<Bytes, String> {
     let checkpoint = Checkpoint {
         gapmend: GAPMEND_VERSION.to_owned(),
+        shape: STATE_SHAPE,
         nonce: nonce.to_owned(),
         state: state.clone(),
     };
@@ -87,7 +141,7 @@ pub(super) fn checkpoint_to_bytes(state: &State, nonce: &str) -> Result<Bytes, S
 /// The state and the nonce of its last entry; `Err` says why it is not believed.
 pub(super) fn checkpoint_from_bytes(seq: u64, bytes: &[u8]) -> Result<(State, String), String> {
     let checkpoint: Checkpoint = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-    if checkpoint.gapmend != GAPMEND_VERSION {
+    if checkpoint.gapmend != GAPMEND_VERSION || checkpoint.shape != STATE_SHAPE {
         return Err(format!("gapmend {} wrote it", checkpoint.gapmend));
     }
     if checkpoint.state.seq != seq {
@@ -141,9 +195,33 @@ mod tests {
         assert!(matches!(entry_from_bytes(8, &bytes), Err(EntryFault::Broken(_))));
     }
 
+    /// As gapmend 0.1.0 wrote it, or a person would.
+    fn without_sum() -> String {
+        serde_json::to_string_pretty(&entry()).unwrap()
+    }
+
+    #[test]
+    fn a_byte_that_changed_is_damage_wherever_it_is_and_never_a_newer_gapmend() {
+        let bytes = entry_to_bytes(&entry()).unwrap();
+        let end = bytes.len() - SUM_ENDS.len() - 2 * SUM_BYTES - SUM_BEGINS.len();
+        for at in 0..end {
+            for bit in 0..7 {
+                let mut flipped = bytes.to_vec();
+                flipped[at] ^= 1 << bit;
+                let read = entry_from_bytes(7, &flipped);
+                assert!(matches!(read, Err(EntryFault::Broken(_))), "{at}.{bit}: {read:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_of_gapmend_0_1_is_read_without_a_checksum() {
+        assert_eq!(entry_from_bytes(7, without_sum().as_bytes()).unwrap(), entry());
+    }
+
     #[test]
     fn a_newer_format_is_told_from_an_unknown_kind() {
-        let text = String::from_utf8(entry_to_bytes(&entry()).unwrap().to_vec()).unwrap();
+        let text = without_sum();
         let unknown = text.replace("\"left\"", "\"levitated\"");
         assert!(matches!(
             entry_from_bytes(7, unknown.as_bytes()),
@@ -157,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_field_that_a_newer_gapmend_added_is_passed_over() {
-        let text = String::from_utf8(entry_to_bytes(&entry()).unwrap().to_vec()).unwrap();
+        let text = without_sum();
         let wider = text.replace("\"v\": 1,", "\"v\": 1, \"mood\": \"good\",");
         assert_eq!(entry_from_bytes(7, wider.as_bytes()).unwrap(), entry());
     }

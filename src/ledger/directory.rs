@@ -18,7 +18,7 @@ mod disk;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +33,9 @@ const STALE_TEMPORARY_AGE: Duration = Duration::from_hours(1);
 /// Older checkpoints are deleted: they are a cache, and each contains all before it.
 const CHECKPOINTS_KEPT: usize = 3;
 
+/// A disk that hangs keeps a thread for each call: past so many nothing more is asked of it.
+const UNDER_WAY_AT_MOST: usize = 64;
+
 /// A store in a directory.
 #[derive(Clone)]
 pub struct DirectoryStore {
@@ -45,6 +48,8 @@ struct Inner {
     checkpoint: PathBuf,
     disk: Box<dyn Disk>,
     poisoned: AtomicBool,
+    /// Calls that the disk has not answered yet, given up or not.
+    under_way: AtomicUsize,
     lock: Mutex<Option<File>>,
 }
 
@@ -67,6 +72,7 @@ impl DirectoryStore {
             root,
             disk,
             poisoned: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
             lock: Mutex::new(None),
         };
         Self { inner: Arc::new(inner) }
@@ -79,9 +85,12 @@ impl DirectoryStore {
         work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = Arc::clone(&self.inner);
+        inner.refuse_if_crowded(operation)?;
+        inner.under_way.fetch_add(1, Ordering::AcqRel);
         let done = tokio::task::spawn_blocking(move || {
-            inner.refuse_if_poisoned(operation)?;
-            work(&inner)
+            let worked = inner.refuse_if_poisoned(operation).and_then(|()| work(&inner));
+            inner.under_way.fetch_sub(1, Ordering::AcqRel);
+            worked
         });
         match done.await {
             Ok(result) => result,
@@ -157,8 +166,16 @@ impl Store for DirectoryStore {
         .await
     }
 
+    fn beats_are_free(&self) -> bool {
+        true
+    }
+
     async fn prepare_to_write(&self) -> Result<(), StoreError> {
         self.blocking(Operation::Prepare, Inner::prepare).await
+    }
+
+    async fn try_promise(&self) -> Result<(), StoreError> {
+        self.blocking(Operation::Prepare, Inner::try_promise).await
     }
 
     async fn take_lock(&self) -> Result<Lock, StoreError> {
@@ -210,8 +227,9 @@ impl Inner {
 
     fn prepare(&self) -> Result<(), StoreError> {
         let operation = Operation::Prepare;
+        fs::create_dir_all(&self.root).map_err(|e| io_error(operation, &self.root, &e))?;
         for directory in [&self.log, &self.checkpoint] {
-            fs::create_dir_all(directory).map_err(|e| io_error(operation, directory, &e))?;
+            disk::create_directory(directory).map_err(|e| io_error(operation, directory, &e))?;
         }
         // An entry is only as durable as the names of the directories above it.
         self.disk.sync_directory(&self.root).map_err(|e| self.poison(&self.root, &e))?;
@@ -221,6 +239,25 @@ impl Inner {
         }
         self.sweep();
         Ok(())
+    }
+
+    /// Writes and links a file beside the entries, and removes it. A directory that is not there
+    /// yet is created with the first entry.
+    fn try_promise(&self) -> Result<(), StoreError> {
+        if !self.root.exists() {
+            return Ok(());
+        }
+        let (one, two) = (self.root.join(temporary_name(0)), self.root.join(temporary_name(0)));
+        let tried = self
+            .disk
+            .write_new(&one, b"gapmend asks whether it can write here\n")
+            .and_then(|file| self.disk.sync_file(&file))
+            .map_err(|error| io_error(Operation::Prepare, &self.root, &error))
+            .and_then(|()| self.disk.link(&one, &two).map_err(|error| link_error(&two, &error)));
+        for path in [&one, &two] {
+            let _ = fs::remove_file(path); // it may not be there
+        }
+        tried
     }
 
     /// Removes what writers left behind that died between a write and its link.
@@ -255,7 +292,12 @@ impl Inner {
     /// The file may belong to another user, who ran `heal` once; a reader can lock it too.
     fn lock_file(&self) -> Option<File> {
         let path = self.lock_path();
+        let is_new = !path.exists();
         let created = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        if let (Ok(file), true) = (&created, is_new) {
+            // A reader can lock it too: it is a courtesy.
+            let _ = disk::belongs_to_directory(file, &path);
+        }
         created.or_else(|_| File::open(&path)).ok()
     }
 
@@ -302,6 +344,19 @@ impl Inner {
             place: self.root.display().to_string(),
             trouble: Trouble::Poisoned,
             message: "refused, since the disk failed to keep an earlier write".to_owned(),
+        })
+    }
+
+    fn refuse_if_crowded(&self, operation: Operation) -> Result<(), StoreError> {
+        let waiting = self.under_way.load(Ordering::Acquire);
+        if waiting < UNDER_WAY_AT_MOST {
+            return Ok(());
+        }
+        Err(StoreError {
+            operation,
+            place: self.root.display().to_string(),
+            trouble: Trouble::Busy,
+            message: format!("the disk has not answered {waiting} earlier calls"),
         })
     }
 
@@ -357,7 +412,8 @@ fn numbers_in(directory: &Path, operation: Operation) -> Result<Vec<u64>, StoreE
 /// Replaces a file as a whole, without waiting for the disk: for what may be lost.
 fn replace(path: &Path, bytes: &[u8], operation: Operation) -> Result<(), StoreError> {
     let temporary = path.with_file_name(format!(".replace.{}.tmp", uuid::Uuid::new_v4().simple()));
-    let replaced = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    let written = RealDisk.write_new(&temporary, bytes);
+    let replaced = written.and_then(|_| fs::rename(&temporary, path));
     replaced.map_err(|error| {
         let _ = fs::remove_file(&temporary);
         io_error(operation, path, &error)

@@ -45,12 +45,24 @@ pub enum LedgerError {
         /// What is not known.
         message: String,
     },
-    /// The log ends before its own checkpoint: entries were lost.
-    #[error("find entry {seq} of the ledger at {place}, although a checkpoint contains it")]
+    /// The log ends before an entry that this process, or its own checkpoint, has read.
+    #[error(
+        "find entry {seq} of the ledger at {place}, which was there: entries are lost, or the place was emptied or is another one"
+    )]
     Shortened {
         /// The store.
         place: String,
-        /// The checkpoint's last entry.
+        /// The last entry that was known.
+        seq: u64,
+    },
+    /// The last entry that this process read has another content by now.
+    #[error(
+        "recognise entry {seq} of the ledger at {place}: another entry has its number, so the ledger was restored or exchanged under this process"
+    )]
+    Exchanged {
+        /// The store.
+        place: String,
+        /// The last entry that was known.
         seq: u64,
     },
     /// Somebody else acts by now; nothing was written.
@@ -106,13 +118,16 @@ impl LedgerError {
             Self::Store(error) | Self::Unsettled { source: error, .. } => error.trouble.hint(),
             Self::Replay { source, .. } => replay_hint(source),
             Self::Damaged { .. } => {
-                "restore the file from a backup or the bucket's versions; never edit entries"
+                "restore the file from a backup or the bucket's versions, never edit it; `gapmend ledger check` names all that is wrong, and what to do when there is no backup"
             }
             Self::NotUnderstood { .. } => {
                 "a newer gapmend wrote it: upgrade this one before it may act"
             }
             Self::Shortened { .. } => {
-                "restore the missing entries; if the log was restored from a backup on purpose, delete the newer files under checkpoint/"
+                "see that ledger.url is the right place and mounted, and restore the missing entries; if the log was restored from a backup on purpose, delete the newer files under checkpoint/ and restart gapmend; `gapmend ledger check` says more"
+            }
+            Self::Exchanged { .. } => {
+                "if it was restored on purpose, restart gapmend: it reads the ledger anew; else put the right one back"
             }
             Self::StandBy { .. } => {
                 "see `gapmend status` for what it does; a daemon stands by until it leaves or falls silent, a `heal` ends"
@@ -156,7 +171,8 @@ impl LedgerError {
             Self::Replay { .. }
             | Self::Damaged { .. }
             | Self::NotUnderstood { .. }
-            | Self::Shortened { .. } => false,
+            | Self::Shortened { .. }
+            | Self::Exchanged { .. } => false,
         }
     }
 
@@ -168,7 +184,8 @@ impl LedgerError {
             Self::Replay { .. }
             | Self::Damaged { .. }
             | Self::NotUnderstood { .. }
-            | Self::Shortened { .. } => Operation::Get,
+            | Self::Shortened { .. }
+            | Self::Exchanged { .. } => Operation::Get,
             Self::StandBy { .. } | Self::Contended { .. } | Self::Nonsense { .. } => {
                 Operation::Create
             }
@@ -183,10 +200,10 @@ fn replay_hint(error: &ReplayError) -> &'static str {
             "a newer gapmend wrote it: upgrade this one before it may act"
         }
         ReplayError::Gap { .. } => {
-            "restore the missing entry from a backup or the bucket's versions; entries are never deleted"
+            "restore the missing entry from a backup or the bucket's versions; `gapmend ledger check` names all that is wrong, and what to do when there is no backup"
         }
         ReplayError::Misfit { .. } => {
-            "the entry was edited or two logs were mixed: restore the log from a backup"
+            "the entry was edited or two logs were mixed: restore the log from a backup; `gapmend ledger check` names all that is wrong, and what to do when there is none"
         }
     }
 }

@@ -507,6 +507,16 @@ pub enum Event {
         /// In words.
         detail: String,
     },
+    /// An operator accepts that entries are lost: they are passed over from now on, and no date
+    /// that was a gap by then is run again before somebody says so.
+    LossAcknowledged {
+        /// The numbers of the entries that are missing, damaged, or make no sense without those.
+        lost: Vec<EntrySpan>,
+        /// Higher than every epoch that was read: whoever acted stands by.
+        epoch: u64,
+        /// Who, and why.
+        asked: Asked,
+    },
     /// Two loads were seen alive together (H1): the data may be mixed.
     LoadsOverlapped {
         /// The dataset.
@@ -517,6 +527,32 @@ pub enum Event {
         /// Which tasks.
         detail: String,
     },
+}
+
+/// Entries in a row, by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntrySpan {
+    /// The first.
+    pub from: u64,
+    /// The last.
+    pub to: u64,
+}
+
+impl EntrySpan {
+    /// Whether an entry is one of them.
+    #[must_use]
+    pub fn contains(&self, seq: u64) -> bool {
+        (self.from..=self.to).contains(&seq)
+    }
+}
+
+impl std::fmt::Display for EntrySpan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.from == self.to {
+            return write!(f, "{}", self.from);
+        }
+        write!(f, "{} to {}", self.from, self.to)
+    }
 }
 
 /// The steps of a hold after its intent, in order.
@@ -567,6 +603,7 @@ impl Event {
             | Self::UploadReady { .. }
             | Self::UploadWriting { .. }
             | Self::UploadEnded { .. }
+            | Self::LossAcknowledged { .. }
             | Self::LoadsOverlapped { .. } => None,
         }
     }

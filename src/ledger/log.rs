@@ -20,16 +20,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::acting::Watch;
-use super::codec::{self, EntryFault};
+use super::codec;
 use super::error::LedgerError;
-use super::event::{Asked, ENTRY_VERSION, Entry, Event, Request};
+use super::event::{Asked, ENTRY_VERSION, Entry, EntrySpan, Event, Request};
 use super::process::Process;
+use super::reading::FETCH_AT_ONCE;
 use super::state::{ReplayError, State};
 use super::store::{Created, Store, StoreError, Trouble};
 use crate::platform::Clock;
 
-/// Entries fetched side by side: enough to hide S3's latency, few enough for its limits.
-const FETCH_AT_ONCE: usize = 32;
 /// Tries for one entry, before it is left to the next pass.
 const CREATE_TRIES: u32 = 5;
 /// The pause before the second try; it doubles.
@@ -61,11 +60,19 @@ pub struct Ledger {
     /// The epoch that we took; kept when somebody takes a newer one, until we leave.
     pub(super) epoch: Option<u64>,
     /// Why nothing may be written, until the entries can be read again.
-    refusal: Option<LedgerError>,
+    pub(super) refusal: Option<LedgerError>,
     /// The store was found fit to be written.
     prepared: bool,
     /// Entries of others that were read.
-    heard: u64,
+    pub(super) heard: u64,
+    /// The nonce of the last entry that was read or written, by which it is known again.
+    pub(super) last_nonce: Option<String>,
+    /// It was read just now: the next reading need not ask for it.
+    pub(super) last_was_seen: bool,
+    /// Entries that an operator gave up.
+    pub(super) given_up: Vec<EntrySpan>,
+    /// An entry that stops the reading, and how far the rest was searched for its acknowledgement.
+    pub(super) searched: Option<(u64, u64)>,
     pub(super) last_checkpoint: u64,
     /// Our last entry: its number, and when its decision was made.
     acknowledged: Option<(u64, DateTime<Utc>)>,
@@ -85,13 +92,14 @@ impl std::fmt::Debug for Ledger {
 }
 
 impl Ledger {
-    /// Reads everything.
+    /// Reads everything, as far as it is sound.
     ///
-    /// A ledger with entries of a newer gapmend opens too, with the state up to them, so
-    /// that it can be looked at; [`Ledger::refusal`] then says why nothing can be written.
+    /// A ledger with entries that are missing, damaged or of a newer gapmend opens too, with the
+    /// state up to them, so that it can be looked at and what is held can be released;
+    /// [`Ledger::refusal`] then says why nothing can be written.
     ///
     /// # Errors
-    /// The store cannot be read, an entry is missing or damaged, or they do not add up.
+    /// The store cannot be read.
     pub async fn open(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
@@ -107,17 +115,23 @@ impl Ledger {
             refusal: None,
             prepared: false,
             heard: 0,
+            last_nonce: None,
+            last_was_seen: false,
+            given_up: Vec::new(),
+            searched: None,
             last_checkpoint: 0,
             acknowledged: None,
             unattended: false,
             watch: Watch::default(),
         };
-        if let Some(state) = ledger.newest_checkpoint().await? {
-            ledger.last_checkpoint = state.seq;
-            ledger.state = state;
+        if let Some(kept) = ledger.newest_checkpoint().await? {
+            ledger.last_checkpoint = kept.state.seq;
+            ledger.last_nonce = Some(kept.nonce);
+            ledger.last_was_seen = kept.last_is_there;
+            ledger.state = kept.state;
         }
         match ledger.refresh().await {
-            Err(error) if !written_by_newer(&error) => Err(error),
+            Err(error) if error.passes() => Err(error),
             Ok(()) | Err(_) => Ok(ledger),
         }
     }
@@ -221,17 +235,19 @@ impl Ledger {
         Err(LedgerError::Contended { tries: APPEND_TRIES })
     }
 
-    /// Whether we may write here, asked for without writing: the last entry is created once more,
-    /// of its own bytes, and whoever may create is told that it exists. An empty ledger cannot be
-    /// asked.
+    /// Whether we may write here, and nothing is ever overwritten. The last entry is created once
+    /// more, of its own bytes, and whoever may create is told that it exists. An empty ledger is
+    /// asked by its probe.
     ///
     /// # Errors
     /// It cannot be written, or would be overwritten.
     pub async fn try_writing(&self) -> Result<(), LedgerError> {
         let last = self.state.seq;
-        let Some(bytes) = self.store.get(last).await? else { return Ok(()) };
+        let Some(bytes) = self.store.get(last).await? else {
+            return Ok(self.store.try_promise().await?);
+        };
         match self.store.create(last, bytes).await? {
-            Created::Exists => Ok(()),
+            Created::Exists => Ok(self.store.try_promise().await?),
             Created::Created => Err(StoreError::overwrites(self.store.describe()).into()),
         }
     }
@@ -316,6 +332,7 @@ impl Ledger {
         match self.create(&draft).await {
             Ok(Outcome::Ours) => {
                 self.acknowledged = Some((draft.entry.seq, draft.entry.at));
+                self.last_nonce = Some(draft.entry.nonce.clone());
                 self.state = draft.next;
                 self.keep_checkpoint(&draft.entry.nonce).await;
                 Ok(Appended::Recorded(draft.entry.seq))
@@ -404,16 +421,6 @@ impl Ledger {
         self.clock.sleep(std::time::Duration::from_millis(milliseconds)).await;
     }
 
-    async fn read_tail(&mut self) -> Result<(), LedgerError> {
-        let numbers = self.store.list_after(self.state.seq).await?;
-        if numbers.is_empty() {
-            return Ok(());
-        }
-        let before = self.state.clone();
-        let read = self.read(numbers).await;
-        self.undo_misfit(before, read)
-    }
-
     /// A listing that is late must not let the caller decide on the same state again.
     async fn catch_up_with(&mut self, seq: u64, bytes: &[u8]) -> Result<(), LedgerError> {
         if self.state.seq + 1 != seq {
@@ -421,69 +428,10 @@ impl Ledger {
         }
         let before = self.state.clone();
         let read = self.apply(seq, bytes);
-        let read = self.undo_misfit(before, read);
+        if read.is_err() {
+            self.state = before; // it may have been applied in part
+        }
         self.note(read).await
-    }
-
-    /// An entry that does not fit may have been applied in part.
-    fn undo_misfit(
-        &mut self,
-        before: State,
-        read: Result<(), LedgerError>,
-    ) -> Result<(), LedgerError> {
-        if let Err(LedgerError::Replay { source: ReplayError::Misfit { .. }, .. }) = &read {
-            self.state = before;
-        }
-        read
-    }
-
-    async fn read(&mut self, numbers: Vec<u64>) -> Result<(), LedgerError> {
-        let store = Arc::clone(&self.store);
-        let mut entries = stream::iter(numbers)
-            .map(|seq| {
-                let store = Arc::clone(&store);
-                async move { store.get(seq).await.map(|bytes| (seq, bytes)) }
-            })
-            .buffered(FETCH_AT_ONCE);
-        while let Some((seq, bytes)) = entries.try_next().await? {
-            let bytes = bytes.ok_or_else(|| self.vanished(seq))?;
-            self.close_gap_before(seq).await?;
-            self.apply(seq, &bytes)?;
-        }
-        Ok(())
-    }
-
-    /// A listing that ran while entries were written may lack one and show a later one; so
-    /// a number that is not in it is asked for by name before it is called missing.
-    async fn close_gap_before(&mut self, found: u64) -> Result<(), LedgerError> {
-        while self.state.seq + 1 < found {
-            let expected = self.state.seq + 1;
-            match self.store.get(expected).await? {
-                Some(bytes) => self.apply(expected, &bytes)?,
-                None => return Err(self.replay_error(ReplayError::Gap { expected, found })),
-            }
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, seq: u64, bytes: &[u8]) -> Result<(), LedgerError> {
-        let entry = self.decode(seq, bytes)?;
-        self.state.apply(&entry).map_err(|source| self.replay_error(source))?;
-        self.heard += 1;
-        Ok(())
-    }
-
-    fn decode(&self, seq: u64, bytes: &[u8]) -> Result<Entry, LedgerError> {
-        let place = || self.store.describe();
-        codec::entry_from_bytes(seq, bytes).map_err(|fault| match fault {
-            EntryFault::Broken(message) => LedgerError::Damaged { place: place(), seq, message },
-            EntryFault::NotUnderstood(message) => {
-                LedgerError::NotUnderstood { place: place(), seq, message }
-            }
-            EntryFault::NewerVersion(version) => {
-                self.replay_error(ReplayError::NewerVersion { seq, version })
-            }
-        })
     }
 
     /// Remembers what a reading or a writing means for all that follow.
@@ -502,11 +450,11 @@ impl Ledger {
         result
     }
 
-    fn replay_error(&self, source: ReplayError) -> LedgerError {
+    pub(super) fn replay_error(&self, source: ReplayError) -> LedgerError {
         LedgerError::Replay { place: self.store.describe(), source }
     }
 
-    fn vanished(&self, seq: u64) -> StoreError {
+    pub(super) fn vanished(&self, seq: u64) -> StoreError {
         StoreError {
             operation: super::store::Operation::Get,
             place: self.store.describe(),
@@ -527,21 +475,6 @@ struct Draft {
 enum Outcome {
     Ours,
     Theirs(Bytes),
-}
-
-fn written_by_newer(error: &LedgerError) -> bool {
-    match error {
-        LedgerError::NotUnderstood { .. } => true,
-        LedgerError::Replay { source, .. } => matches!(source, ReplayError::NewerVersion { .. }),
-        LedgerError::Store(_)
-        | LedgerError::Unsettled { .. }
-        | LedgerError::Damaged { .. }
-        | LedgerError::Shortened { .. }
-        | LedgerError::StandBy { .. }
-        | LedgerError::Contended { .. }
-        | LedgerError::Nonsense { .. }
-        | LedgerError::LosesHolds { .. } => false,
-    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@
 //! ```
 
 pub mod acting;
+mod bounded;
+pub mod check;
 mod checkpoint;
 mod codec;
 pub mod directory;
@@ -21,6 +23,7 @@ pub mod log;
 pub mod memory;
 pub mod open;
 pub mod process;
+mod reading;
 pub mod s3;
 pub mod state;
 pub mod store;
@@ -28,16 +31,19 @@ pub mod store;
 mod testing;
 
 pub use acting::{Beat, TakeOver, WhoActs};
+pub use check::{LedgerCheck, LedgerFault};
 pub use directory::DirectoryStore;
 pub use error::LedgerError;
 pub use event::{
-    Asked, Entry, Event, HoldStep, HoldWhy, Repeat, Request, ScanCause, ScanRecord, StopWhy, Trace,
-    UploadOutcome,
+    Asked, Entry, EntrySpan, Event, HoldStep, HoldWhy, Repeat, Request, ScanCause, ScanRecord,
+    StopWhy, Trace, UploadOutcome,
 };
 pub use log::{Appended, Ledger};
 pub use memory::MemoryStore;
 pub use open::refuse_directory_on_ecs;
 pub use process::Process;
 pub use s3::S3Store;
-pub use state::{DatasetState, Hold, ReplayError, RequestRecord, Run, State, SweptDump, Upload};
+pub use state::{
+    DatasetState, Hold, Loss, ReplayError, RequestRecord, Run, State, SweptDump, Upload,
+};
 pub use store::{Store, StoreError};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::bounded::Bounded;
 use super::directory::DirectoryStore;
 use super::error::LedgerError;
 use super::log::Ledger;
@@ -25,6 +26,7 @@ impl Ledger {
             LedgerUrl::Directory(path) => Arc::new(DirectoryStore::new(path)),
             LedgerUrl::S3 { bucket, prefix } => Arc::new(S3Store::new(platform, bucket, prefix)),
         };
+        let store = Arc::new(Bounded::new(store, Arc::clone(&clock)));
         Self::open(store, clock, writer).await
     }
 }

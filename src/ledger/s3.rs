@@ -2,8 +2,9 @@
 //!
 //! An entry is created with `If-None-Match: *`. A store that does not know that header
 //! would overwrite entries in silence, so before the first write of a process a probe is
-//! created twice: the second must find it there. The probe is one object that stays, so
-//! that a role without the right to delete leaves no litter, and later starts ask once.
+//! created twice: the second must find it there. One that looks and then writes is found out by
+//! several creates at the same moment. The probes are two objects that stay, so that a role
+//! without the right to delete leaves no litter.
 //!
 //! What it never does: write into any other key, or repeat a create whose effect is unknown.
 
@@ -18,6 +19,8 @@ use crate::platform::{Listing, Platform, PlatformError};
 
 /// Tries for the probe: twice is the proof, the rest is for collisions and lost answers.
 const PROBE_TRIES: u32 = 4;
+/// Creates of one key at the same moment.
+const PROBES_AT_ONCE: u32 = 4;
 /// What the probe holds, for people who find it.
 const PROBE_BODY: &str =
     "gapmend asks here, before it writes, whether this store refuses to overwrite.\n";
@@ -55,8 +58,8 @@ impl S3Store {
         format!("{}acting.json", self.prefix)
     }
 
-    fn probe_key(&self) -> String {
-        format!("{}probe/create-if-absent.txt", self.prefix)
+    fn probe_key(&self, name: &str) -> String {
+        format!("{}probe/{name}.txt", self.prefix)
     }
 
     async fn numbers(
@@ -146,13 +149,23 @@ impl Store for S3Store {
         self.put(&self.beat_key(), bytes, Operation::Beat).await
     }
 
-    /// `Exists` is the proof, at whichever try it comes: only a store that looks says it.
     async fn prepare_to_write(&self) -> Result<(), StoreError> {
+        self.create_twice().await?;
+        self.create_at_once().await
+    }
+
+    async fn try_promise(&self) -> Result<(), StoreError> {
+        self.prepare_to_write().await
+    }
+}
+
+impl S3Store {
+    /// `Exists` is the proof, at whichever try it comes: only a store that looks says it.
+    async fn create_twice(&self) -> Result<(), StoreError> {
         let mut created = 0;
         let mut last_error = None;
         for _ in 0..PROBE_TRIES {
-            let body = Bytes::from_static(PROBE_BODY.as_bytes());
-            match self.platform.create_object(&self.bucket, &self.probe_key(), body).await {
+            match self.probe(&self.probe_key("create-if-absent")).await {
                 Ok(Created::Exists) => return Ok(()),
                 Ok(Created::Created) if created == 0 => created += 1,
                 Ok(Created::Created) => return Err(StoreError::overwrites(self.describe())),
@@ -163,6 +176,25 @@ impl Store for S3Store {
             }
         }
         Err(last_error.unwrap_or_else(|| StoreError::overwrites(self.describe())))
+    }
+
+    /// A store that looks first and writes later tells two that ask at the same moment that both
+    /// created it. Shown once for each ledger, for the object stays.
+    async fn create_at_once(&self) -> Result<(), StoreError> {
+        let key = self.probe_key("create-at-once");
+        if self.read(&key, Operation::Prepare).await?.is_some() {
+            return Ok(());
+        }
+        let tries = (0..PROBES_AT_ONCE).map(|_| self.probe(&key));
+        let answers = futures_util::future::join_all(tries).await;
+        let created =
+            answers.iter().filter(|answer| matches!(answer, Ok(Created::Created))).count();
+        if created > 1 { Err(StoreError::overwrites_at_once(self.describe())) } else { Ok(()) }
+    }
+
+    async fn probe(&self, key: &str) -> Result<Created, PlatformError> {
+        let body = Bytes::from_static(PROBE_BODY.as_bytes());
+        self.platform.create_object(&self.bucket, key, body).await
     }
 }
 

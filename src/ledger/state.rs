@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::event::{Asked, ENTRY_VERSION, Entry, Event, Request, ScanRecord};
+use super::event::{Asked, ENTRY_VERSION, Entry, EntrySpan, Event, Request, ScanRecord};
 use super::process::Process;
 use crate::domain::PassOutcome;
 
@@ -42,6 +42,22 @@ pub struct State {
     /// Uploads that are open, and the last ones that are over, oldest first.
     #[serde(default)]
     pub uploads: Vec<Upload>,
+    /// The last loss of entries that an operator acknowledged.
+    #[serde(default)]
+    pub loss: Option<Loss>,
+}
+
+/// Entries are lost, and an operator said so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Loss {
+    /// The entry that says so.
+    pub seq: u64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Which entries.
+    pub lost: Vec<EntrySpan>,
+    /// Who, and why.
+    pub asked: Asked,
 }
 
 /// Who acts.
@@ -73,8 +89,9 @@ pub struct DatasetState {
     pub paused_until: Option<DateTime<Utc>>,
     /// Failed runs since the last success or `resume`.
     pub failures_in_row: u32,
-    /// When attempts were last forgiven, by date.
-    pub forgiven: BTreeMap<NaiveDate, DateTime<Utc>>,
+    /// The entry that last forgave a date's attempts. What comes first is a matter of entry
+    /// numbers: writers' clocks differ.
+    pub forgiven: BTreeMap<NaiveDate, u64>,
     /// Dates that were asked for by name and have not been run since.
     pub asked: BTreeMap<NaiveDate, Asked>,
     /// Requests that wait for an answer, by the entry that made them.
@@ -132,7 +149,12 @@ impl State {
         for run in self.runs.iter().filter(|run| run.dataset == name) {
             runs.entry(run.date).or_default().push(run);
         }
-        DatasetView { state: self.datasets.get(name), runs }
+        DatasetView { state: self.datasets.get(name), loss: self.loss.as_ref(), runs }
+    }
+
+    /// Goes on without an entry that an operator gave up.
+    pub(super) fn pass_over(&mut self, seq: u64) {
+        self.seq = seq;
     }
 
     /// Applies the next entry.
@@ -240,9 +262,24 @@ impl State {
             | Event::UploadReady { .. }
             | Event::UploadWriting { .. }
             | Event::UploadEnded { .. } => self.apply_upload(entry, event)?,
+            Event::LossAcknowledged { lost, epoch, asked } => {
+                self.acknowledge_loss(entry, lost, *epoch, asked);
+            }
             Event::LoadsOverlapped { dataset, .. } => self.entry(dataset).overlaps += 1,
         }
         Ok(())
+    }
+
+    /// Whoever acted stands by and takes a new epoch; the run in progress may be any further than
+    /// it is known to be, so it ends and is not repeated.
+    fn acknowledge_loss(&mut self, entry: &Entry, lost: &[EntrySpan], epoch: u64, asked: &Asked) {
+        let epoch = self.acting.epoch.max(epoch);
+        self.acting = Acting { epoch, ..Acting::default() };
+        let spans: Vec<String> = lost.iter().map(ToString::to_string).collect();
+        let detail = format!("the ledger lost entries {}; {} said so", spans.join(", "), asked.by);
+        self.end_lost_run(entry.at, &detail);
+        let (lost, asked) = (lost.to_vec(), asked.clone());
+        self.loss = Some(Loss { seq: entry.seq, at: entry.at, lost, asked });
     }
 
     fn apply_scan(&mut self, at: DateTime<Utc>, dataset: &str, scan: &ScanRecord) {
@@ -279,7 +316,7 @@ impl State {
                 state.pending.insert(entry.seq, (request.clone(), asked.clone()));
             }
             Request::Retry { date } => {
-                state.forgiven.insert(*date, entry.at);
+                state.forgiven.insert(*date, entry.seq);
                 state.failures_in_row = 0;
             }
             Request::Pause { until } => state.paused_until = Some(*until),
@@ -322,6 +359,7 @@ impl DatasetState {
 #[derive(Clone, Debug)]
 pub struct DatasetView<'a> {
     state: Option<&'a DatasetState>,
+    loss: Option<&'a Loss>,
     /// Its runs by date, oldest first: ten years of them are asked for date by date.
     runs: BTreeMap<NaiveDate, Vec<&'a Run>>,
 }
@@ -344,15 +382,33 @@ impl<'a> DatasetView<'a> {
     /// The failed runs of a date that still count: those since it was last forgiven.
     #[must_use]
     pub fn counted_failures(&self, date: NaiveDate) -> Vec<&'a Run> {
-        let forgiven = self.forgiven_at(date);
-        self.runs_of(date)
-            .filter(|run| run.failed() && forgiven.is_none_or(|at| run.started_at > at))
-            .collect()
+        self.runs_of(date).filter(|run| run.failed() && !self.is_forgiven(run)).collect()
     }
 
-    /// When the date's attempts were last forgiven.
+    /// Runs of a date that made way for a live one, since it was last forgiven and since it last
+    /// ended otherwise.
     #[must_use]
-    pub fn forgiven_at(&self, date: NaiveDate) -> Option<DateTime<Utc>> {
+    pub fn void_runs_in_row(&self, date: NaiveDate) -> Vec<&'a Run> {
+        let is_void = |run: &&&Run| run.is_void() && !self.is_forgiven(run);
+        self.runs_of(date).rev().take_while(|run| is_void(&run)).collect()
+    }
+
+    /// Whether a person asked for the date again after this run began.
+    #[must_use]
+    pub fn is_forgiven(&self, run: &Run) -> bool {
+        self.forgiven_by(run.date).is_some_and(|seq| seq > run.seq)
+    }
+
+    /// The loss of entries since which nobody asked for this date again: a run of it may be among
+    /// them. Only dates that were gaps by then can have been run.
+    #[must_use]
+    pub fn loss_of(&self, date: NaiveDate) -> Option<&'a Loss> {
+        let loss = self.loss.filter(|loss| date <= loss.at.date_naive())?;
+        self.forgiven_by(date).is_none_or(|seq| seq < loss.seq).then_some(loss)
+    }
+
+    /// The entry that last forgave the date's attempts.
+    fn forgiven_by(&self, date: NaiveDate) -> Option<u64> {
         self.state.and_then(|state| state.forgiven.get(&date)).copied()
     }
 

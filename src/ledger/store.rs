@@ -38,9 +38,21 @@ pub trait Store: Send + Sync {
     /// Overwrites the advisory beat.
     async fn put_beat(&self, bytes: Bytes) -> Result<(), StoreError>;
 
+    /// Whether a beat may be written every few seconds: it costs nothing, and shows that the place
+    /// can still be written.
+    fn beats_are_free(&self) -> bool {
+        false
+    }
+
     /// Called before the first write of a process: makes sure that the place can keep the
     /// promise of [`Store::create`]. Readers never call it, so they need no right to write.
     async fn prepare_to_write(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Whether the place keeps the promise of [`Store::create`], for `check`: found out without an
+    /// entry, also against a store that looks first and writes later.
+    async fn try_promise(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -176,6 +188,16 @@ impl StoreError {
     /// A store that cannot keep the promise of [`Store::create`].
     pub(super) fn overwrites(place: String) -> Self {
         let message = "this store overwrites an object although it was told not to (If-None-Match)";
+        Self::unfit(place, message)
+    }
+
+    /// A store that keeps it only while nobody else asks.
+    pub(super) fn overwrites_at_once(place: String) -> Self {
+        let message = "this store let several create the same object at the same moment, although each was told not to overwrite (If-None-Match)";
+        Self::unfit(place, message)
+    }
+
+    fn unfit(place: String, message: &str) -> Self {
         Self {
             operation: Operation::Prepare,
             place,

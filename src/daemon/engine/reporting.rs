@@ -38,6 +38,7 @@ impl Engine {
             last_tick_at: now,
             acting,
             not_acting: (!acting).then(|| refusal.unwrap_or_else(|| words.to_owned())),
+            ledger_problem: self.ledger_problem(),
             next_scan_at: slots::next(&self.settings.schedule, now).map(|slot| slot.at),
             ledger: state,
             datasets: datasets.collect(),

@@ -354,6 +354,27 @@ pub enum LedgerCommand {
     /// Prints every entry, oldest first: JSON lines, or CSV with a line for each event
     #[command(after_help = shown::EXPORT_EXAMPLES)]
     Export(ExportArgs),
+    /// Reads every entry and names all that are missing, damaged or make no sense; exit 1 if any
+    #[command(after_help = shown::LEDGER_CHECK_EXAMPLES)]
+    Check,
+    /// Gives up the entries that `ledger check` found lost
+    ///
+    /// Appends one entry that says so, and deletes nothing. Afterwards gapmend reads the ledger
+    /// without them. The run in progress is given up, and no date that is a gap now is run again
+    /// before somebody names it with `gapmend retry DATE`: a run of it may be among what is lost.
+    #[command(after_help = shown::ACKNOWLEDGE_EXAMPLES)]
+    Acknowledge(AcknowledgeArgs),
+}
+
+/// `gapmend ledger acknowledge`.
+#[derive(Clone, Debug, Args)]
+pub struct AcknowledgeArgs {
+    /// Number of the first lost entry, as `ledger check` prints it
+    #[arg(long, value_name = "NUMBER")]
+    pub entry: u64,
+    /// Who asked, and why.
+    #[command(flatten)]
+    pub asked: AskedArgs,
 }
 
 /// `gapmend ledger export`.

@@ -95,6 +95,15 @@ Examples:
   gapmend ledger export --csv
   gapmend ledger export --csv --after 1200";
 
+pub(super) const LEDGER_CHECK_EXAMPLES: &str = "\
+Examples:
+  gapmend ledger check
+  gapmend --output json ledger check";
+
+pub(super) const ACKNOWLEDGE_EXAMPLES: &str = "\
+Examples:
+  gapmend ledger acknowledge --entry 812 --reason \"disk failure, no backup\" --ticket OPS-41";
+
 pub(super) const RETIRE_EXAMPLES: &str = "\
 Examples:
   gapmend retire --reason \"replaced by the new platform\"

@@ -34,6 +34,9 @@ fn ready(report: &Report) -> Result<String, String> {
     if let Some(why) = &report.not_acting {
         return Err(format!("not ready: {why}"));
     }
+    if let Some(problem) = &report.ledger_problem {
+        return Err(format!("not ready: the ledger failed to {problem}"));
+    }
     if !report.acting {
         return Err("not ready: this daemon stands by".to_owned());
     }

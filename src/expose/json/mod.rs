@@ -6,6 +6,7 @@
 //! (`status`, `outcome`, `kind`, `failure`, `state`).
 
 mod dates;
+mod ledger;
 mod runs;
 mod status;
 mod uploads;
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 pub(super) use dates::waiting;
 pub use dates::{dataset_json, explain_json, plan_json, scan_json};
+pub use ledger::ledger_check_json;
 pub(super) use runs::outcome_label;
 pub use runs::{heal_json, history_json};
 pub use status::{check_json, rules, status_json, trigger_json};

@@ -29,6 +29,7 @@ struct DaemonJson<'a> {
     revision: &'static str,
     acting: bool,
     not_acting: Option<&'a str>,
+    ledger_problem: Option<&'a str>,
     /// Who took the ledger last; `null` when they left.
     writer: Option<&'a str>,
     epoch: u64,
@@ -189,6 +190,7 @@ impl<'a> DaemonJson<'a> {
             revision: REVISION,
             acting: report.acting,
             not_acting: report.not_acting.as_deref(),
+            ledger_problem: report.ledger_problem.as_deref(),
             writer: acting.writer.as_deref(),
             epoch: acting.epoch,
             started_at: rfc3339(report.started_at),

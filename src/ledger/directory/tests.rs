@@ -133,7 +133,7 @@ async fn a_directory_that_cannot_be_created_is_named() {
     fs::write(parent.path().join("file"), "x").unwrap();
     let error =
         DirectoryStore::new(parent.path().join("file/below")).prepare_to_write().await.unwrap_err();
-    assert!(error.to_string().contains("file/below/log"), "{error}");
+    assert!(error.to_string().contains("file/below"), "{error}");
 }
 
 #[test]
@@ -336,4 +336,58 @@ async fn ten_years_of_nights_open_at_once() {
         println!("{title}: {} entries in {:?}", ledger.state().seq, begun.elapsed());
         let _ = ledger.append(vec![passed("x")]).await.unwrap();
     }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_is_written_has_the_rights_of_its_directory_whatever_the_umask() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("ledger");
+    fs::create_dir(&root).unwrap();
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o2770)).unwrap();
+    // Only root may give a directory away.
+    let owner =
+        std::os::unix::fs::chown(&root, Some(65_534), Some(65_533)).map(|()| (65_534, 65_533));
+    let owner = owner.unwrap_or_else(|_| {
+        let ours = fs::metadata(&root).unwrap();
+        (ours.uid(), ours.gid())
+    });
+    let store = ready(&root).await;
+    store.create(1, Bytes::from_static(b"x")).await.unwrap();
+    store.put_beat(Bytes::from_static(b"x")).await.unwrap();
+    store.put_checkpoint(1, Bytes::from_static(b"x")).await.unwrap();
+    assert_eq!(store.take_lock().await.unwrap(), Lock::Ours);
+    for (path, mode) in [
+        ("log", 0o2770),
+        ("checkpoint", 0o2770),
+        ("log/00000000000000000001.json", 0o660),
+        ("checkpoint/00000000000000000001.json", 0o660),
+        ("acting.json", 0o660),
+        ("acting.lock", 0o660),
+    ] {
+        let found = fs::metadata(root.join(path)).unwrap();
+        assert_eq!(found.mode() & 0o7777, mode, "{path}: {:o}", found.mode());
+        assert_eq!((found.uid(), found.gid()), owner, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_directory_is_tried_without_leaving_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = DirectoryStore::new(folder.path().join("absent"));
+    absent.try_promise().await.unwrap();
+    assert!(!folder.path().join("absent").exists());
+    DirectoryStore::new(folder.path()).try_promise().await.unwrap();
+    assert_eq!(names(folder.path()), Vec::<String>::new());
+    for (call, kind, trouble) in [
+        ("write_new", io::ErrorKind::StorageFull, Trouble::Full),
+        ("write_new", io::ErrorKind::ReadOnlyFilesystem, Trouble::Denied),
+        ("link", io::ErrorKind::PermissionDenied, Trouble::Unfit),
+    ] {
+        let disk = BrokenDisk { call, kind, calls_before: AtomicUsize::new(0), done: false };
+        let store = DirectoryStore::with_disk(folder.path().to_owned(), Box::new(disk));
+        assert_eq!(store.try_promise().await.unwrap_err().trouble, trouble, "{call}");
+    }
+    assert_eq!(names(folder.path()), Vec::<String>::new());
 }

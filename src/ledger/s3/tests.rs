@@ -22,6 +22,8 @@ struct Bucket {
     /// The next creates: whether each is done, and how it answers all the same.
     creates: Mutex<VecDeque<Option<(bool, ErrorClass)>>>,
     overwrites: bool,
+    /// Whether it keeps its promise only while nobody else asks.
+    looks_first: bool,
     read_only: bool,
 }
 
@@ -97,8 +99,12 @@ impl Platform for Bucket {
         if let Some((false, class)) = fault {
             return Err(failure(class));
         }
+        let existed = self.objects.lock().unwrap().contains_key(key);
+        if self.looks_first {
+            tokio::task::yield_now().await;
+        }
         let mut objects = self.objects.lock().unwrap();
-        let exists = objects.contains_key(key);
+        let exists = if self.looks_first { existed } else { objects.contains_key(key) };
         if !exists || self.overwrites {
             objects.insert(key.to_owned(), body);
         }
@@ -241,8 +247,12 @@ async fn keys_stand_under_the_prefix_and_nowhere_else() {
         let bucket = Arc::new(Bucket::default());
         let mut ledger = open(&bucket, prefix).await;
         ledger.act("run").await.unwrap();
-        let expected =
-            ["acting.json", "log/00000000000000000001.json", "probe/create-if-absent.txt"];
+        let expected = [
+            "acting.json",
+            "log/00000000000000000001.json",
+            "probe/create-at-once.txt",
+            "probe/create-if-absent.txt",
+        ];
         assert_eq!(bucket.keys(), expected.map(|key| format!("{before}{key}")));
         assert_eq!(open(&bucket, prefix).await.state(), ledger.state());
     }
@@ -274,6 +284,26 @@ async fn a_store_that_overwrites_is_refused_before_anything_is_written_to_the_lo
 }
 
 #[tokio::test]
+async fn a_store_that_looks_first_and_writes_later_is_found_out_before_any_entry() {
+    let bucket = Arc::new(Bucket { looks_first: true, ..Bucket::default() });
+    let reader = open(&bucket, "p").await;
+    let error = reader.try_writing().await.unwrap_err();
+    assert!(error.in_words().contains("at the same moment"), "{}", error.in_words());
+    bucket.objects.lock().unwrap().clear();
+    let mut ledger = open(&bucket, "p").await;
+    assert!(ledger.act("run").await.is_err());
+    assert!(!bucket.keys().iter().any(|key| key.contains("/log/")));
+}
+
+#[tokio::test]
+async fn an_empty_ledger_that_overwrites_is_found_out_by_a_reader_too() {
+    let bucket = Arc::new(Bucket { overwrites: true, ..Bucket::default() });
+    let error = open(&bucket, "p").await.try_writing().await.unwrap_err();
+    assert!(error.in_words().contains("If-None-Match"), "{}", error.in_words());
+    open(&Arc::new(Bucket::default()), "p").await.try_writing().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_probe_asks_twice_at_first_and_once_ever_after() {
     let bucket = Arc::new(Bucket::default());
     let probes = |bucket: &Bucket| {
@@ -282,7 +312,7 @@ async fn the_probe_asks_twice_at_first_and_once_ever_after() {
     let mut first = open(&bucket, "p").await;
     assert_eq!(probes(&bucket), 0, "a reader does not ask");
     let _ = first.append(vec![passed("x")]).await.unwrap();
-    assert_eq!(probes(&bucket), 2);
+    assert_eq!(probes(&bucket), 2 + PROBES_AT_ONCE as usize);
     let _ = first.append(vec![passed("x")]).await.unwrap();
     assert_eq!(probes(&bucket), 0);
     let mut second = open(&bucket, "p").await;

@@ -21,6 +21,8 @@ pub struct Run {
     pub date: NaiveDate,
     /// Counts the date's runs from 1.
     pub attempt: u32,
+    /// The entry that began it.
+    pub seq: u64,
     /// When it began.
     pub started_at: DateTime<Utc>,
     /// The stage it is in, or ended in.
@@ -151,6 +153,12 @@ impl Run {
     #[must_use]
     pub fn failed(&self) -> bool {
         self.end.as_ref().is_some_and(|end| end.outcome == RunOutcome::Failed)
+    }
+
+    /// Whether it made way for a live run.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.outcome == RunOutcome::Void)
     }
 
     fn close_stage(&mut self, at: DateTime<Utc>, detail: &str) {
@@ -290,6 +298,7 @@ impl State {
             dataset: dataset.clone(),
             date: *date,
             attempt: *attempt,
+            seq: entry.seq,
             started_at: entry.at,
             stage: *stage,
             stage_since: entry.at,
@@ -318,6 +327,21 @@ impl State {
     fn forget_cancels(&mut self, dataset: &str) {
         let pending = &mut self.entry(dataset).pending;
         pending.retain(|_, (request, _)| *request != Request::Cancel);
+    }
+
+    /// Ends the run in progress, of which nobody knows any more how far it is.
+    pub(super) fn end_lost_run(&mut self, at: DateTime<Utc>, detail: &str) {
+        let Some(run) = self.runs.last_mut().filter(|run| run.is_active()) else { return };
+        run.close_stage(at, detail);
+        run.end = Some(RunEnd {
+            at,
+            outcome: RunOutcome::Cancelled,
+            reason: None,
+            detail: detail.to_owned(),
+            log_tail: Vec::new(),
+            repeat: Repeat::Unsafe,
+            tables_present: None,
+        });
     }
 
     fn count_outcome(&mut self, dataset: &str, date: NaiveDate, outcome: RunOutcome) {

@@ -70,6 +70,22 @@ impl Judge<'_> {
             );
             Finding::new(DateStatus::Quarantined, reason, person)
         };
+        if let Some(loss) = self.ledger.loss_of(date) {
+            let spans: Vec<String> = loss.lost.iter().map(ToString::to_string).collect();
+            return Some(quarantined(format!(
+                "a run of it may be among the entries that the ledger lost ({}; acknowledged {} by {})",
+                spans.join(", "),
+                loss.at.format("%Y-%m-%d"),
+                loss.asked.by
+            )));
+        }
+        let void = self.ledger.void_runs_in_row(date);
+        if void.len() >= VOID_RUNS_AT_MOST {
+            let count = void.len();
+            return Some(quarantined(format!(
+                "{count} runs in a row made way for a live one: something starts loads at this time"
+            )));
+        }
         let failures = self.ledger.counted_failures(date);
         let unsafe_run = failures.iter().rev().find_map(|run| {
             run.end.as_ref().filter(|end| end.repeat == Repeat::Unsafe).map(|end| (run, end))
@@ -98,11 +114,26 @@ impl Judge<'_> {
         let end = last.end.as_ref()?;
         let by_operator = end.outcome == RunOutcome::Cancelled && end.repeat == Repeat::Unsafe;
         let tonight = end.at >= self.night.began_at;
-        let forgiven = self.ledger.forgiven_at(date).is_some_and(|at| at > last.started_at);
+        let forgiven = self.ledger.is_forgiven(last);
         (by_operator && tonight && !forgiven && !self.is_asked(date)).then(|| {
             let until = self.night.ends_at;
             let reason = format!("run {} was cancelled: {}", last.attempt, end.detail);
             let next = format!("it waits for the next slot, or `gapmend heal --date {date}`");
+            Finding::new(DateStatus::BackingOff, reason, next).until(until)
+        })
+    }
+
+    /// The date's runs made way for live ones tonight, again and again: each stops a load of ours
+    /// in its middle, so the next try is the next night's.
+    fn yielded(&self, date: NaiveDate) -> Option<Finding> {
+        let tonight = |run: &&&crate::ledger::Run| {
+            run.end.as_ref().is_some_and(|end| end.at >= self.night.began_at)
+        };
+        let void = self.ledger.void_runs_in_row(date).iter().filter(tonight).count();
+        (void >= VOID_RUNS_A_NIGHT_AT_MOST).then(|| {
+            let until = self.night.ends_at;
+            let reason = format!("{void} runs made way for a live one tonight");
+            let next = "it waits for the next slot".to_owned();
             Finding::new(DateStatus::BackingOff, reason, next).until(until)
         })
     }
@@ -115,11 +146,10 @@ impl Judge<'_> {
     /// A date's export id can be used once (H21): one that did not end well is for a person.
     fn export_spent(&self, date: NaiveDate) -> Option<String> {
         let export = self.scan.exports.get(&date)?;
-        let forgiven = self.ledger.forgiven_at(date);
         let taken_up = self
             .ledger
             .runs_of(date)
-            .filter(|run| forgiven.is_none_or(|at| run.started_at > at))
+            .filter(|run| !self.ledger.is_forgiven(run))
             .any(|run| run.stage >= Stage::Publish);
         spent_reason(export, taken_up)
     }
@@ -142,7 +172,7 @@ impl Judge<'_> {
     }
 
     fn backing_off(&self, date: NaiveDate) -> Option<Finding> {
-        if let Some(found) = self.cancelled(date) {
+        if let Some(found) = self.cancelled(date).or_else(|| self.yielded(date)) {
             return Some(found);
         }
         let failures = self.ledger.counted_failures(date);
@@ -181,6 +211,11 @@ fn backoff(first: std::time::Duration, failures: usize) -> Duration {
     let wait = first.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_BACKOFF);
     Duration::from_std(wait).unwrap_or(Duration::MAX)
 }
+
+/// A date whose runs made way for live ones so often in a night waits for the next.
+const VOID_RUNS_A_NIGHT_AT_MOST: usize = 3;
+/// A date whose runs made way so often in a row is for a person.
+const VOID_RUNS_AT_MOST: usize = 9;
 
 /// A date that failed is tried again at least once a day.
 const LONGEST_BACKOFF: std::time::Duration = std::time::Duration::from_hours(24);

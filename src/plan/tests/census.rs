@@ -317,9 +317,9 @@ fn failures_back_off_and_end_in_quarantine_until_a_retry() {
         S::Missing,
     );
     check(
-        "void runs count against nothing",
+        "void runs are no failed attempts",
         |world| {
-            for hour in 4..9 {
+            for hour in 4..6 {
                 let begun = at(&format!("2026-06-30T0{hour}:00:00Z"));
                 world.begin(begun, gap(), Stage::Load);
                 world.end(begun, crate::domain::RunOutcome::Void, Repeat::FromTheTop);
@@ -412,10 +412,11 @@ fn a_date_that_we_healed_has_what_its_dump_held() {
     assert_eq!(healed(RunOutcome::Succeeded, 0, false, false), S::Missing);
 }
 
-/// The date's attempts were forgiven then.
-fn forgiven(world: &mut World, when: &str) {
+/// The date's attempts were forgiven by the entry before its last run's.
+fn forgiven_before(world: &mut World) {
+    let seq = world.ledger.runs_of("liberator", gap()).last().unwrap().seq - 1;
     let state = world.ledger.datasets.entry("liberator".to_owned()).or_default();
-    state.forgiven.insert(gap(), at(when));
+    state.forgiven.insert(gap(), seq);
 }
 
 #[test]
@@ -439,7 +440,7 @@ fn a_date_that_was_cancelled_tonight_waits_for_the_next_slot_unless_it_is_asked_
         world.request(at("2026-06-30T11:30:00Z"), Request::Retry { date: gap() });
     };
     assert_eq!(cancelled(RunOutcome::Cancelled, by_operator, retried), S::Missing);
-    let retried_before = |world: &mut World| forgiven(world, "2026-06-30T08:00:00Z");
+    let retried_before = forgiven_before;
     assert_eq!(cancelled(RunOutcome::Cancelled, by_operator, retried_before), S::BackingOff);
     let asked = |world: &mut World| {
         let request = Request::Heal { dates: vec![gap()], max_runs: None };
@@ -513,10 +514,69 @@ fn a_complete_export_that_was_published_in_vain_is_spent_until_it_is_forgiven() 
         world.request(at("2026-06-29T10:00:00Z"), Request::Retry { date: gap() });
     };
     assert_eq!(taken_up(Stage::Publish, retried), S::Missing);
-    let before = |world: &mut World| forgiven(world, "2026-06-29T07:59:59Z");
-    assert_eq!(taken_up(Stage::Publish, before), S::Quarantined);
-    let just_then = |world: &mut World| forgiven(world, "2026-06-29T08:00:00Z");
-    assert_eq!(taken_up(Stage::Publish, just_then), S::Missing);
+    assert_eq!(taken_up(Stage::Publish, forgiven_before), S::Quarantined);
+}
+
+#[test]
+fn what_was_forgiven_is_a_matter_of_entries_whatever_the_clocks_say() {
+    use DateStatus as S;
+    let spent = |retried_at: Option<&str>| {
+        let mut world = World::with_gap();
+        world.dataset.backfill.max_attempts = 1;
+        world.dataset.backfill.backoff = std::time::Duration::ZERO;
+        if let Some(at_clock) = retried_at {
+            world.begin(at("2026-06-29T08:00:00Z"), gap(), Stage::Load);
+            world.end(at("2026-06-29T09:00:00Z"), RunOutcome::Failed, Repeat::FromTheTop);
+            world.request(at(at_clock), Request::Retry { date: gap() });
+        }
+        world
+    };
+    let behind = spent(Some("2026-06-29T07:57:00Z"));
+    assert_eq!(behind.status(gap()), S::Missing, "a clock behind forgives all the same");
+    let mut ahead = spent(Some("2026-06-29T12:00:00Z"));
+    ahead.begin(at("2026-06-29T10:00:00Z"), gap(), Stage::Load);
+    ahead.end(at("2026-06-29T11:00:00Z"), RunOutcome::Failed, Repeat::FromTheTop);
+    assert_eq!(ahead.status(gap()), S::Quarantined, "a clock ahead forgives nothing to come");
+}
+
+#[test]
+fn a_date_whose_runs_make_way_again_and_again_waits_and_is_then_for_a_person() {
+    use DateStatus as S;
+    let voided = |nights: &[usize]| {
+        let mut world = World::with_gap();
+        for (night, runs) in nights.iter().enumerate() {
+            let began = world.night.began_at - chrono::Days::new((nights.len() - 1 - night) as u64);
+            for _ in 0..*runs {
+                world.begin(began, gap(), Stage::Load);
+                world.end(began, RunOutcome::Void, Repeat::FromTheTop);
+            }
+        }
+        world
+    };
+    assert_eq!(voided(&[2]).status(gap()), S::Missing);
+    assert_eq!(voided(&[3]).status(gap()), S::BackingOff);
+    assert_eq!(voided(&[3, 0]).status(gap()), S::Missing, "another night");
+    assert_eq!(voided(&[3, 3, 2, 0]).status(gap()), S::Missing);
+    assert_eq!(voided(&[3, 3, 3, 0]).status(gap()), S::Quarantined);
+    let mut retried = voided(&[3, 3, 3, 0]);
+    retried.request(retried.now, Request::Retry { date: gap() });
+    assert_eq!(retried.status(gap()), S::Missing);
+}
+
+#[test]
+fn after_a_loss_no_gap_of_before_is_run_before_somebody_says_so() {
+    use DateStatus as S;
+    let mut world = World::with_gap();
+    let run = world.begin(at("2026-06-30T08:00:00Z"), gap(), Stage::Load);
+    let lost = vec![crate::ledger::EntrySpan { from: 900, to: 901 }];
+    let asked = crate::ledger::Asked { by: "kim".to_owned(), reason: None, ticket: None };
+    let event = Event::LossAcknowledged { lost, epoch: 9, asked };
+    world.note(world.now, vec![event]);
+    assert!(world.ledger.active_run().is_none(), "{run} is given up");
+    assert_eq!(world.status(gap()), S::Quarantined);
+    assert_eq!((world.ledger.acting.epoch, &world.ledger.acting.writer), (9, &None));
+    world.request(world.now, Request::Retry { date: gap() });
+    assert_eq!(world.status(gap()), S::Missing);
 }
 
 #[test]

@@ -301,6 +301,7 @@ impl Bench {
             last_tick_at: now,
             acting: true,
             not_acting: None,
+            ledger_problem: None,
             next_scan_at: None,
             ledger: Arc::new(ledger),
             datasets: std::collections::BTreeMap::new(),
