@@ -102,6 +102,7 @@ fn scan() -> Scan {
             stored: Some(catalogued.clone()),
             catalogued,
             written_twice: DateSet::default(),
+            spelled: gapmend::domain::OddSpellings::default(),
         }
     });
     let coverage = Coverage { tables: tables.collect(), ..Coverage::default() };

@@ -22,7 +22,7 @@ use super::partition_page::PartitionPage;
 use crate::domain::{
     NodeKind, NodeRun, WorkflowNode, WorkflowRun, WorkflowStatistics, WorkflowStatus,
 };
-use crate::platform::{Answer, CatalogTable, Partition, PartitionQuery};
+use crate::platform::{Answer, CatalogTable, Partition, PartitionQuery, TableKind};
 
 /// `glue:GetTables`
 pub(super) const GET_TABLES: &str = "glue:GetTables";
@@ -234,7 +234,11 @@ where
 
 fn table(found: Table) -> CatalogTable {
     let keys = found.partition_keys.unwrap_or_default();
+    let parameters = found.parameters.unwrap_or_default();
+    let parameter = |name: &str| parameters.get(name).map(String::as_str);
+    let is_link = found.target_table.is_some();
     CatalogTable {
+        kind: TableKind::read(is_link, found.table_type.as_deref(), parameter),
         name: found.name,
         partition_keys: keys
             .into_iter()

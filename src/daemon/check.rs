@@ -132,33 +132,16 @@ impl Checker<'_> {
             findings.push(match tables {
                 Err(error) => failed(subject, &error),
                 Ok(tables) => {
-                    let selected: Vec<_> =
-                        tables.iter().filter(|table| source.selects(&table.name)).collect();
-                    let keyed = selected
-                        .iter()
-                        .filter(|table| {
-                            table.partition_keys.iter().any(|(key, _)| *key == source.partition_key)
-                        })
-                        .count();
                     let all = tables.len();
-                    let matching = selected.len();
-                    if keyed == 0 {
-                        wrong(
+                    let selected = tables.iter().filter(|table| source.selects(&table.name));
+                    let matching = selected.count();
+                    let key = &source.partition_key;
+                    match observe::keyed_tables(name, source, &tables) {
+                        Err(why) => wrong(subject, why, "correct tables, exclude or partition_key"),
+                        Ok(keyed) => right(
                             subject,
-                            format!(
-                                "{matching} of {all} tables match, none has the key {}",
-                                source.partition_key
-                            ),
-                            "correct tables, exclude or partition_key",
-                        )
-                    } else {
-                        right(
-                            subject,
-                            format!(
-                                "{matching} of {all} tables match, {keyed} have the key {}",
-                                source.partition_key
-                            ),
-                        )
+                            format!("{matching} of {all} tables match, {keyed} have the key {key}"),
+                        ),
                     }
                 }
             });

@@ -17,6 +17,40 @@ pub struct PartitionSample {
     pub location: Option<String>,
 }
 
+/// Dates that a table has under another spelling than the configured one, each with what was
+/// found: a partition's values, or a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OddSpellings {
+    /// The meaning is certain: these count as the date.
+    pub certain: BTreeMap<NaiveDate, String>,
+    /// It may be this date: a person decides, and the date is never loaded.
+    pub uncertain: BTreeMap<NaiveDate, String>,
+    /// The catalog has the date twice, under two spellings.
+    pub twice: BTreeMap<NaiveDate, String>,
+}
+
+impl OddSpellings {
+    /// Takes over what another look found; what is known stays.
+    pub fn add(&mut self, other: Self) {
+        for (date, found) in other.certain {
+            self.certain.entry(date).or_insert(found);
+        }
+        for (date, found) in other.uncertain {
+            self.uncertain.entry(date).or_insert(found);
+        }
+        for (date, found) in other.twice {
+            self.twice.entry(date).or_insert(found);
+        }
+    }
+
+    /// What was found of a date, if anything.
+    #[must_use]
+    pub fn of(&self, date: NaiveDate) -> Option<&str> {
+        let found = self.certain.get(&date).or_else(|| self.uncertain.get(&date));
+        found.or_else(|| self.twice.get(&date)).map(String::as_str)
+    }
+}
+
 /// What one table has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableCoverage {
@@ -37,6 +71,17 @@ pub struct TableCoverage {
     pub sample: Option<PartitionSample>,
     /// Dates whose objects come from two runs (H8).
     pub written_twice: DateSet,
+    /// What it has under other spellings than the configured one.
+    pub spelled: OddSpellings,
+}
+
+/// A matching table that the scan leaves out, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IgnoredTable {
+    /// The table.
+    pub id: TableId,
+    /// Why, in words.
+    pub why: String,
 }
 
 /// What the raw zone has, over the dates that a look covered.
@@ -45,7 +90,7 @@ pub struct Coverage {
     /// Every matching table of every raw source.
     pub tables: Vec<TableCoverage>,
     /// Matching tables that lack the partition key, listed once and ignored.
-    pub ignored: Vec<TableId>,
+    pub ignored: Vec<IgnoredTable>,
     /// The newest write of each date's objects, when objects were listed.
     pub written_at: BTreeMap<NaiveDate, DateTime<Utc>>,
     /// How much each table has of each date, when objects were listed.

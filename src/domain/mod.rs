@@ -14,6 +14,7 @@ pub mod id_pattern;
 pub mod partition_date;
 pub mod pipeline;
 pub mod run;
+pub mod spelled_date;
 pub mod table_list;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -21,7 +22,7 @@ pub mod trigger;
 pub mod volume;
 
 pub use copied::{CopiedFile, CopyListing, ExportListing, FileId};
-pub use coverage::{Coverage, PartitionSample, TableCoverage};
+pub use coverage::{Coverage, IgnoredTable, OddSpellings, PartitionSample, TableCoverage};
 pub use date_format::{DateFormat, DateFormatError};
 pub use date_set::DateSet;
 pub use date_status::{DateStatus, Flag};
@@ -34,6 +35,7 @@ pub use pipeline::{
     TaskFamily, TaskState, WorkflowNode, WorkflowRun, WorkflowStatistics, WorkflowStatus,
 };
 pub use run::{PassOutcome, RunOutcome, Stage};
+pub use spelled_date::{NO_VALUE, Spelled};
 pub use table_list::{TableId, TableList};
 pub use trigger::TriggerState;
 pub use volume::{

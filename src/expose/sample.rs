@@ -222,6 +222,7 @@ pub(super) fn census() -> Census {
         noise: 3,
         ignored_tables: TableList::default(),
         volumes: volumes(today),
+        ignored_why: Vec::new(),
     }
 }
 

@@ -71,6 +71,7 @@ async fn look(
         exported,
         tables: tables.all,
         written: tables.written,
+        spelled: tables.spelled,
         dumps,
         dump_fault,
         export,

@@ -28,6 +28,7 @@ pub use clock::{CLOCK_OFF_AT_MOST_SECONDS, clock_skew};
 pub use confirm::confirm;
 pub use copy::{copy_below, copy_of, export_files, table_folders};
 pub use landing::{judge_size, landing, same_as_another};
+pub(crate) use raw_zone::keyed_tables;
 pub(crate) use scan::count_partitions;
 pub use scan::{ScanScope, scan};
 pub use trigger::{EVENT_LATE_AT_MOST_MINUTES, TriggerView, orphan};
@@ -35,8 +36,8 @@ pub use watch::{survey, watch};
 pub use zip_tail::{ZipMemory, judge as judge_zip, judge_bytes};
 
 use crate::domain::{
-    Blindness, Coverage, Dump, DumpFault, Export, Rule, Seen, Snapshot, TableId, Task, WorkflowRun,
-    Written,
+    Blindness, Coverage, Dump, DumpFault, Export, OddSpellings, Rule, Seen, Snapshot, TableId,
+    Task, WorkflowRun, Written,
 };
 use crate::ledger::Hold;
 use crate::platform::PlatformError;
@@ -186,6 +187,8 @@ pub struct Confirmation {
     pub tables: BTreeSet<TableId>,
     /// What was written for the date, in the tables that have any of it.
     pub written: BTreeMap<TableId, Written>,
+    /// What tables have of it under another spelling than the configured one.
+    pub spelled: BTreeMap<TableId, OddSpellings>,
     /// The date's dumps as they are now, the one that the task reads first.
     pub dumps: Arc<Vec<Dump>>,
     /// What is wrong with the first of them.
@@ -214,6 +217,11 @@ impl Scan {
         }
         self.absorb_halves(look);
         self.absorb_volumes(look);
+        for table in &mut self.coverage.tables {
+            if let Some(spelled) = look.spelled.get(&table.id) {
+                table.spelled.add(spelled.clone());
+            }
+        }
         let dumps = Arc::make_mut(&mut self.landing.dumps);
         if look.dumps.is_empty() {
             dumps.remove(&look.date);
@@ -233,7 +241,9 @@ impl Scan {
     /// A table that has half of a date is enough to keep the date from ever being re-run (H8).
     fn absorb_halves(&mut self, look: &Confirmation) {
         for table in &mut self.coverage.tables {
-            if look.half.contains(&table.id) {
+            let spelled = look.spelled.get(&table.id);
+            let is_uncertain = spelled.is_some_and(|it| it.uncertain.contains_key(&look.date));
+            if look.half.contains(&table.id) && !is_uncertain {
                 table.catalogued.insert(look.date);
             }
         }

@@ -181,6 +181,7 @@ fn bare_dates(
     let has_data = |date: NaiveDate| {
         coverage.tables.iter().any(|table| {
             table.catalogued.contains(date)
+                || table.spelled.of(date).is_some()
                 || table.stored.as_ref().is_some_and(|stored| stored.contains(date))
         })
     };

@@ -12,7 +12,7 @@ pub(super) use self::healable::spent_reason;
 use self::verdict::Judge;
 use super::{Night, lag};
 use crate::config::DatasetSettings;
-use crate::domain::{DateStatus, Flag, TableList, VolumeBook};
+use crate::domain::{DateStatus, Flag, IgnoredTable, TableList, VolumeBook};
 use crate::ledger::State;
 use crate::observe::{DateDumps, Scan, Watch};
 
@@ -45,6 +45,8 @@ pub struct Census {
     pub ignored_tables: TableList,
     /// How much each table has of each date, when objects are listed.
     pub volumes: VolumeBook,
+    /// The same tables that lack the key, each with the reason.
+    pub ignored_why: Vec<IgnoredTable>,
 }
 
 /// What one date is.
@@ -137,7 +139,8 @@ pub(super) fn census(
         dates_behind: lag::dates_behind(&dates, whole_through),
         tables_expected: judge.expectations.on(&scan.coverage, judge.today).expected,
         noise: scan.landing.noise,
-        ignored_tables: scan.coverage.ignored.iter().cloned().collect(),
+        ignored_tables: scan.coverage.ignored.iter().map(|table| table.id.clone()).collect(),
+        ignored_why: scan.coverage.ignored.clone(),
         volumes: scan.coverage.volumes.clone(),
         dates,
     }

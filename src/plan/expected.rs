@@ -34,10 +34,12 @@ pub(super) struct Expectations {
     /// The tables expected on a date that none has, by how many have begun and been retired by
     /// then: most such dates lack the same ones.
     lacking: Vec<OnceCell<TableList>>,
-    /// Dates of which some table has objects from two runs.
+    /// Dates of which some table has objects from two runs, or two partitions.
     written_twice: DateSet,
     /// Dates of which some table has odd many bytes.
     odd_volume: DateSet,
+    /// Dates that some table has under another spelling than the configured one.
+    spelled: DateSet,
 }
 
 /// Days on which something happens, each with how often anything has happened by then.
@@ -95,8 +97,22 @@ pub(super) struct DateCoverage {
     pub unregistered: TableList,
     /// Tables, expected or not, that have anything of a date that is not whole.
     pub having: TableList,
-    /// Whether one table's objects come from two runs.
+    /// Whether one table's objects come from two runs, or it has two partitions.
     pub written_twice: bool,
+    /// Tables that have a value which may mean the date.
+    pub uncertain: u32,
+    /// What some table has under another spelling, and whether it counts as the date.
+    pub spelled: Option<SpelledAs>,
+}
+
+/// What a table has of a date under another spelling than the configured one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SpelledAs {
+    pub table: TableId,
+    pub found: String,
+    pub is_certain: bool,
+    /// How many more tables have one.
+    pub more: usize,
 }
 
 impl Expectations {
@@ -111,10 +127,13 @@ impl Expectations {
         Self {
             tables: coverage.tables.iter().map(|table| table.id.clone()).collect(),
             whole: whole_dates(coverage, &lives, &seen),
-            touched: union(coverage.tables.iter().flat_map(held)),
+            touched: union(
+                coverage.tables.iter().flat_map(held).chain([&uncertain_dates(coverage)]),
+            ),
             lacking: vec![OnceCell::new(); beginnings.total() + endings.total() + 1],
-            written_twice: union(coverage.tables.iter().map(|table| &table.written_twice)),
+            written_twice: written_twice(coverage),
             odd_volume: coverage.volumes.odd_dates(),
+            spelled: spelled_dates(coverage),
             lives,
             beginnings,
             endings,
@@ -125,6 +144,7 @@ impl Expectations {
     #[must_use]
     pub(super) fn on(&self, coverage: &Coverage, date: NaiveDate) -> DateCoverage {
         let written_twice = self.written_twice.contains(date);
+        let spelled = || self.spelled.contains(date).then(|| spelled_as(coverage, date)).flatten();
         if self.whole.contains(date) {
             let all = self.alive_on(date);
             let whole = DateCoverage {
@@ -134,18 +154,22 @@ impl Expectations {
                 stored: all,
                 ..Default::default()
             };
-            return DateCoverage { written_twice, ..whole };
+            return DateCoverage { written_twice, spelled: spelled(), ..whole };
         }
         if !self.touched.contains(date) {
             let missing = self.lacking_on(coverage, date);
             let expected = u32::try_from(missing.len()).unwrap_or(u32::MAX);
             return DateCoverage { expected, missing, written_twice, ..Default::default() };
         }
-        let found = DateCoverage { written_twice, ..DateCoverage::default() };
+        let found = DateCoverage { written_twice, spelled: spelled(), ..DateCoverage::default() };
         let mut notes = Notes { found, ..Notes::default() };
         let day = DateSet::day_of(date);
         for (at, (table, expected)) in self.expects(coverage, date).enumerate() {
             notes.take(at, table, day, expected);
+            if table.spelled.uncertain.contains_key(&date) {
+                notes.found.uncertain += 1;
+                notes.having.push(at);
+            }
         }
         notes.together(&self.tables)
     }
@@ -273,7 +297,7 @@ impl DateCoverage {
     /// Whether no table has anything of the date.
     #[must_use]
     pub(super) fn is_bare(&self) -> bool {
-        self.catalogued == 0 && self.stored == 0
+        self.catalogued == 0 && self.stored == 0 && self.uncertain == 0
     }
 
     /// Whether every expected table has it, and there is at least one.
@@ -298,6 +322,46 @@ fn held(table: &TableCoverage) -> impl Iterator<Item = &DateSet> {
     std::iter::once(&table.catalogued).chain(&table.stored)
 }
 
+fn uncertain_dates(coverage: &Coverage) -> DateSet {
+    coverage.tables.iter().flat_map(|table| table.spelled.uncertain.keys().copied()).collect()
+}
+
+fn spelled_dates(coverage: &Coverage) -> DateSet {
+    let of = |table: &TableCoverage| {
+        let spelled = table.spelled.clone();
+        let twice = spelled.twice.into_keys();
+        spelled.certain.into_keys().chain(spelled.uncertain.into_keys()).chain(twice)
+    };
+    coverage.tables.iter().flat_map(of).collect()
+}
+
+fn written_twice(coverage: &Coverage) -> DateSet {
+    let mut dates = union(coverage.tables.iter().map(|table| &table.written_twice));
+    for date in coverage.tables.iter().flat_map(|table| table.spelled.twice.keys()) {
+        dates.insert(*date);
+    }
+    dates
+}
+
+/// What the first table that has the date under another spelling has; an uncertain one first.
+fn spelled_as(coverage: &Coverage, date: NaiveDate) -> Option<SpelledAs> {
+    let having: Vec<&TableCoverage> =
+        coverage.tables.iter().filter(|table| table.spelled.of(date).is_some()).collect();
+    let is_uncertain = |table: &&&TableCoverage| table.spelled.uncertain.contains_key(&date);
+    let uncertain = having.iter().find(is_uncertain).copied();
+    let table = uncertain.or_else(|| having.first().copied())?;
+    let found = match table.spelled.uncertain.get(&date) {
+        Some(found) => found.as_str(),
+        None => table.spelled.of(date)?,
+    };
+    Some(SpelledAs {
+        table: table.id.clone(),
+        found: found.to_owned(),
+        is_certain: uncertain.is_none(),
+        more: having.len() - 1,
+    })
+}
+
 fn union<'a>(sets: impl Iterator<Item = &'a DateSet>) -> DateSet {
     sets.fold(DateSet::default(), |mut all, set| {
         all.add_all(set);
@@ -318,6 +382,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::OddSpellings;
 
     fn day(number: u64) -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 1, 1).unwrap() + chrono::Days::new(number)
@@ -341,6 +406,7 @@ mod tests {
             stored: Some(stored.collect()),
             catalogued,
             written_twice: DateSet::default(),
+            spelled: OddSpellings::default(),
         }
     }
 

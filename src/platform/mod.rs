@@ -7,6 +7,7 @@
 //! "could not see" into "is not there". A list is returned whole or not at all.
 
 mod call;
+mod table_kind;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 
 pub use self::call::{CallObserver, CallResult, Unobserved};
+pub use self::table_kind::TableKind;
 pub use crate::domain::TaskFamily;
 use crate::domain::{ErrorClass, Export, Network, Rule, Snapshot, Task, WorkflowRun};
 
@@ -172,6 +174,8 @@ pub struct CatalogTable {
     pub partition_keys: Vec<(String, String)>,
     /// `s3://bucket/prefix/`, when it has one. Never built from names.
     pub location: Option<String>,
+    /// How its data is found.
+    pub kind: TableKind,
 }
 
 /// Which partitions of a table to fetch.

@@ -22,7 +22,8 @@ use super::world::{Sim, World};
 use crate::domain::{Export, Rule, Snapshot, Task, WorkflowRun};
 use crate::platform::{
     Answer, Caller, CatalogTable, Created, DeadMan, Listing, MarkedObject, ObjectInfo, ObjectRange,
-    Partition, PartitionQuery, PartsUpload, Platform, TaskFamily, TaskRequest, TaskStart,
+    Partition, PartitionQuery, PartsUpload, Platform, TableKind, TaskFamily, TaskRequest,
+    TaskStart,
 };
 
 /// Keys of one page of a listing.
@@ -246,6 +247,9 @@ impl Platform for SimPlatform {
     ) -> Answer<()> {
         let tables = self.ask("glue:GetTables", database, |world| world.tables(database))?;
         let in_our_words = |table: super::TableRecord| CatalogTable {
+            kind: TableKind::read(table.target.is_some(), Some(&table.table_type), |name| {
+                table.parameters.get(name).map(String::as_str)
+            }),
             name: table.name,
             partition_keys: table.partition_keys,
             location: table.location,

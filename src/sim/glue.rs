@@ -21,6 +21,12 @@ pub struct TableRecord {
     pub partition_keys: Vec<(String, String)>,
     /// `StorageDescriptor.Location`.
     pub location: Option<String>,
+    /// `EXTERNAL_TABLE`, `VIRTUAL_VIEW`.
+    pub table_type: String,
+    /// `TargetTable`: database and name, where it is a resource link.
+    pub target: Option<(String, String)>,
+    /// `Parameters`.
+    pub parameters: BTreeMap<String, String>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -121,6 +127,45 @@ impl World {
         tables.insert(entry.table.name.clone(), entry);
     }
 
+    /// Changes a table of the catalog, as a person would; its partitions stay as they are.
+    pub fn change_table(
+        &mut self,
+        database: &str,
+        table: &str,
+        change: impl FnOnce(&mut TableRecord),
+    ) {
+        let tables = self.catalog.databases.get_mut(database);
+        if let Some(entry) = tables.and_then(|tables| tables.get_mut(table)) {
+            change(&mut entry.table);
+        }
+    }
+
+    /// `glue:CreatePartition`, with whatever values: the catalog does not read them.
+    pub fn add_partition(
+        &mut self,
+        database: &str,
+        table: &str,
+        values: &[&str],
+        location: Option<&str>,
+    ) {
+        let now = self.now;
+        let tables = self.catalog.databases.get_mut(database);
+        if let Some(entry) = tables.and_then(|tables| tables.get_mut(table)) {
+            let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
+            let location = location.map(str::to_owned);
+            let record = PartitionRecord { values: values.clone(), location, created_at: now };
+            entry.partitions.insert(values, record);
+        }
+    }
+
+    /// `glue:DeletePartition`.
+    pub fn drop_partition(&mut self, database: &str, table: &str, values: &[String]) {
+        let tables = self.catalog.databases.get_mut(database);
+        if let Some(entry) = tables.and_then(|tables| tables.get_mut(table)) {
+            entry.partitions.remove(values);
+        }
+    }
+
     /// Takes a table out of the catalog, as a lost permission would.
     pub fn drop_table(&mut self, database: &str, table: &str) {
         if let Some(tables) = self.catalog.databases.get_mut(database) {
@@ -156,6 +201,9 @@ fn new_table(database: &str, name: &str, base: &str, now: DateTime<Utc>) -> Tabl
         columns: strings(&["id", "status", "import_datetime"]),
         partition_keys: strings(&["import_year", "import_month", "import_day", "import_date"]),
         location: Some(base.to_owned()),
+        table_type: "EXTERNAL_TABLE".to_owned(),
+        target: None,
+        parameters: BTreeMap::from([("classification".to_owned(), "parquet".to_owned())]),
         created_at: now,
     }
 }

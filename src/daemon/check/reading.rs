@@ -59,7 +59,8 @@ impl Checker<'_> {
         let platform = &self.world.platform;
         let tables = platform.tables(&source.database).await?;
         let with_key = tables.into_iter().find_map(|table| {
-            let is_key = |(key, _): &(String, String)| *key == source.partition_key;
+            let is_key =
+                |(key, _): &(String, String)| key.eq_ignore_ascii_case(&source.partition_key);
             let place = table.partition_keys.iter().position(is_key)?;
             source.selects(&table.name).then_some((table.name, place))
         });

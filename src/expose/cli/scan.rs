@@ -1,5 +1,7 @@
 //! What `scan` prints: the calendar, and the gaps by range with cause and next action.
 
+use std::collections::BTreeMap;
+
 use super::calendar::calendar;
 use super::style::{Paper, facts};
 use super::table::{Sheet, cell, number, toned};
@@ -127,9 +129,12 @@ fn remarks(census: &Census, paper: Paper) -> String {
             format!("{} in the landing bucket that are no dump", plural(census.noise, "key")),
         ));
     }
-    if !census.ignored_tables.is_empty() {
-        let names: Vec<String> = census.ignored_tables.iter().map(ToString::to_string).collect();
-        remarks.push(("ignored", format!("without the partition key: {}", names.join(", "))));
+    let mut ignored: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for table in &census.ignored_why {
+        ignored.entry(&table.why).or_default().push(table.id.to_string());
+    }
+    for (why, tables) in ignored {
+        remarks.push(("ignored", format!("{}: {why}", tables.join(", "))));
     }
     let healable = census.counts().get(&DateStatus::Missing).copied().unwrap_or(0);
     remarks.push(("healable", format!("{}; see gapmend plan", plural(healable.into(), "date"))));

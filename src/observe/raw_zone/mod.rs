@@ -13,6 +13,7 @@
 mod catalog;
 mod narrow;
 mod objects;
+mod reading;
 mod spelling;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,13 +23,15 @@ use futures_util::{StreamExt, future, stream};
 use tokio::sync::mpsc;
 
 pub(super) use narrow::date_tables;
+use reading::Row;
 
 use super::blind;
 use crate::config::{DatasetSettings, RawSource};
 use crate::domain::{
-    Blindness, Coverage, DateSet, ErrorClass, TableCoverage, TableId, TableVolumes, VolumeBook,
+    Blindness, Coverage, DateSet, ErrorClass, IgnoredTable, TableCoverage, TableId, TableVolumes,
+    VolumeBook,
 };
-use crate::platform::{CatalogTable, Platform};
+use crate::platform::{CatalogTable, Platform, TableKind};
 
 /// A table of a raw source with all that is needed to query it.
 #[derive(Clone, Debug)]
@@ -40,30 +43,52 @@ struct RawTable<'a> {
     key_index: usize,
     /// All partition keys, in order: the table's folders.
     keys: Vec<String>,
-    /// Whether the key's literals are quoted in an expression.
-    quoted: bool,
+    /// The places of year, month and day among them.
+    parts: Option<[usize; 3]>,
+    /// Whether the values of the date's key are texts, and compared as such.
+    is_text: bool,
     /// Bucket and prefix with a trailing slash.
     location: Option<(String, String)>,
+    kind: TableKind,
 }
 
 impl<'a> RawTable<'a> {
-    /// The catalog's table, or its name when it lacks the partition key.
-    fn new(of: (&'a str, &'a RawSource), table: CatalogTable) -> Result<Self, TableId> {
+    /// The catalog's table, or why it is left out.
+    fn new(of: (&'a str, &'a RawSource), table: CatalogTable) -> Result<Self, Ignored> {
         let (_, source) = of;
         let id = TableId { database: source.database.clone(), table: table.name };
-        let key = table.partition_keys.iter().position(|(key, _)| *key == source.partition_key);
-        let Some(key_index) = key else { return Err(id) };
+        let keys: Vec<String> = table.partition_keys.iter().map(|(key, _)| key.clone()).collect();
+        let is_date_key = |key: &String| key.eq_ignore_ascii_case(&source.partition_key);
+        let why = match &table.kind {
+            TableKind::Other(kind) => Some((*kind).to_owned()),
+            TableKind::Partitioned | TableKind::Projected { .. } if keys.is_empty() => {
+                Some("it has no partition keys".to_owned())
+            }
+            TableKind::Partitioned | TableKind::Projected { .. } => None,
+        };
+        let key = keys.iter().position(is_date_key).filter(|_| why.is_none());
+        let Some(key_index) = key else {
+            let why = why.unwrap_or_else(|| format!("it has the keys {}", keys.join(", ")));
+            return Err(Ignored { table: IgnoredTable { id, why }, keys });
+        };
         let kind = table.partition_keys[key_index].1.to_ascii_lowercase();
-        let quoted = matches!(kind.as_str(), "string" | "date" | "timestamp" | "")
+        let is_text = matches!(kind.as_str(), "string" | "")
             || kind.starts_with("varchar")
             || kind.starts_with("char");
         Ok(Self {
             id,
             of,
             key_index,
-            keys: table.partition_keys.into_iter().map(|(key, _)| key).collect(),
-            quoted,
-            location: table.location.as_deref().and_then(split_location),
+            parts: reading::places_of_parts(&keys, &source.partition_key),
+            keys,
+            is_text,
+            location: match &table.kind {
+                TableKind::Projected { template: Some(template) } => split_template(template),
+                TableKind::Partitioned | TableKind::Projected { .. } | TableKind::Other(_) => {
+                    table.location.as_deref().and_then(split_location)
+                }
+            },
+            kind: table.kind,
         })
     }
 
@@ -75,16 +100,69 @@ impl<'a> RawTable<'a> {
     fn key(&self) -> &'a str {
         &self.of.1.partition_key
     }
+
+    /// Whether objects alone decide which dates the table has.
+    fn is_projected(&self) -> bool {
+        matches!(self.kind, TableKind::Projected { .. })
+    }
+
+    /// A partition's values that are no part of its date.
+    fn values_beside(&self, values: &[String]) -> Vec<String> {
+        let is_beside = |at: &usize| {
+            *at != self.key_index && self.parts.is_none_or(|parts| !parts.contains(at))
+        };
+        let beside = (0..values.len()).filter(is_beside);
+        beside.map(|at| values[at].clone()).collect()
+    }
+
+    /// Whether a location is a folder of the table that names the date, so that the table's own
+    /// listing shows what is in it.
+    fn names(&self, location: &str, date: NaiveDate) -> bool {
+        let (Some(place), Some((bucket, prefix))) = (split_location(location), &self.location)
+        else {
+            return false;
+        };
+        let Some(folders) = place.1.strip_prefix(prefix.as_str()) else { return false };
+        let leads = |folders: &str| match (folders.split_once('='), self.keys.first()) {
+            (Some((label, _)), Some(key)) => label == key,
+            _ => folders.starts_with(|first: char| first.is_ascii_digit()),
+        };
+        let row = reading::read_folders(self, folders.trim_end_matches('/'), std::iter::once(date));
+        let is_it = matches!(row, Row::Plain(it) | Row::Odd(it) | Row::Torn(it, _) if it == date);
+        place.0 == *bucket && leads(folders) && is_it
+    }
+
+    /// What the folders of a projected table's year begin with.
+    fn projected_year(&self, date: NaiveDate) -> Option<String> {
+        let TableKind::Projected { template: None } = &self.kind else { return None };
+        let first = self.keys.first()?;
+        let is_year = self.parts.is_some_and(|[year, ..]| year == 0);
+        let leads =
+            self.key_index == 0 && self.source().partition_format.pattern().starts_with("%Y");
+        (is_year || leads).then(|| format!("{first}={}", date.format("%Y")))
+    }
+}
+
+/// A matching table that is left out.
+struct Ignored {
+    table: IgnoredTable,
+    keys: Vec<String>,
 }
 
 /// `s3://bucket/prefix` as bucket and prefix with a trailing slash.
 fn split_location(location: &str) -> Option<(String, String)> {
     let rest =
-        ["s3://", "s3a://", "s3n://"].iter().find_map(|scheme| location.strip_prefix(scheme))?;
+        ["s3://", "s3a://", "s3n://", "S3://"].iter().find_map(|it| location.strip_prefix(it))?;
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     let prefix = prefix.trim_end_matches('/');
     let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
     Some((bucket.to_owned(), prefix))
+}
+
+/// The folder that all folders of a `storage.location.template` share.
+fn split_template(template: &str) -> Option<(String, String)> {
+    let fixed = template.split("${").next().unwrap_or(template);
+    split_location(fixed.rsplit_once('/').map_or(fixed, |(folder, _)| folder))
 }
 
 /// The dates that a look is about.
@@ -94,7 +172,12 @@ pub(super) struct Dates<'a> {
     pub(super) named: &'a BTreeSet<NaiveDate>,
 }
 
-impl Dates<'_> {
+impl<'a> Dates<'a> {
+    /// Every one of them.
+    fn all(self) -> impl Iterator<Item = NaiveDate> + use<'a> {
+        self.window.iter().chain(self.named).copied()
+    }
+
     fn first(&self) -> Option<NaiveDate> {
         self.window.first().into_iter().chain(self.named.first()).min().copied()
     }
@@ -118,7 +201,7 @@ async fn find_tables<'a>(
     platform: &dyn Platform,
     dataset: &'a DatasetSettings,
     found: mpsc::UnboundedSender<RawTable<'a>>,
-) -> Result<Vec<TableId>, Vec<Blindness>> {
+) -> Result<Vec<IgnoredTable>, Vec<Blindness>> {
     let databases: BTreeSet<&str> =
         dataset.raw.values().map(|source| source.database.as_str()).collect();
     let lists =
@@ -140,14 +223,14 @@ async fn tables_of<'a>(
     dataset: &'a DatasetSettings,
     database: &str,
     found: &mpsc::UnboundedSender<RawTable<'a>>,
-) -> Result<Vec<TableId>, Vec<Blindness>> {
+) -> Result<Vec<IgnoredTable>, Vec<Blindness>> {
     let what = || format!("tables of {database}");
     let mut ignored = Vec::new();
-    let mut bare: BTreeMap<&str, &RawSource> = dataset
+    let mut bare: BTreeMap<&str, Unkeyed> = dataset
         .raw
         .iter()
         .filter(|(_, source)| source.database == database)
-        .map(|(name, source)| (name.as_str(), source))
+        .map(|(name, _)| (name.as_str(), Unkeyed::default()))
         .collect();
     let sources: Vec<(&'a str, &'a RawSource)> = bare
         .keys()
@@ -162,22 +245,91 @@ async fn tables_of<'a>(
                         bare.remove(of.0);
                         let _ = found.send(table); // nobody listens once the look has failed
                     }
-                    Err(id) => ignored.push(id),
+                    Err(left_out) => {
+                        if let Some(unkeyed) = bare.get_mut(of.0) {
+                            unkeyed.note(&left_out);
+                        }
+                        ignored.push(left_out.table);
+                    }
                 }
             }
         }
     };
     let listed = platform.table_pages(database, &mut page).await;
     listed.map_err(|error| vec![blind(what(), &error)])?;
-    let unmatched: Vec<Blindness> = bare.keys().map(|name| no_table(what(), name)).collect();
+    let unmatched: Vec<Blindness> = bare
+        .iter()
+        .filter_map(|(name, unkeyed)| Some((name, unkeyed, dataset.raw.get(*name)?)))
+        .map(|(name, unkeyed, source)| unkeyed.blindness(what(), name, source))
+        .collect();
     if unmatched.is_empty() { Ok(ignored) } else { Err(unmatched) }
 }
 
-fn no_table(what: String, source: &str) -> Blindness {
-    let why =
-        format!("no table matches raw.{source}.tables; check the pattern and the permissions");
-    Blindness { what, why, class: ErrorClass::NotFound }
+/// The matching tables of a source none of which has the date's key.
+#[derive(Debug, Default)]
+struct Unkeyed {
+    tables: usize,
+    /// The keys that they have, in order.
+    keys: Vec<String>,
+    /// Why one of them has none.
+    why: Option<String>,
 }
+
+/// Why none of a source's tables can be read by the date's key, in words, or how many can.
+pub(crate) fn keyed_tables(
+    name: &str,
+    source: &RawSource,
+    tables: &[CatalogTable],
+) -> Result<usize, String> {
+    let mut unkeyed = Unkeyed::default();
+    let mut keyed = 0;
+    for table in tables.iter().filter(|table| source.selects(&table.name)) {
+        match RawTable::new((name, source), table.clone()) {
+            Ok(_) => keyed += 1,
+            Err(left_out) => unkeyed.note(&left_out),
+        }
+    }
+    if keyed > 0 { Ok(keyed) } else { Err(unkeyed.describe(name, source)) }
+}
+
+impl Unkeyed {
+    fn note(&mut self, left_out: &Ignored) {
+        self.tables += 1;
+        if left_out.keys.is_empty() {
+            self.why.get_or_insert_with(|| left_out.table.why.clone());
+        }
+        for key in &left_out.keys {
+            if !self.keys.contains(key) && self.keys.len() < KEYS_TOLD_AT_MOST {
+                self.keys.push(key.clone());
+            }
+        }
+    }
+
+    /// What is wrong, in words, and what to do.
+    fn describe(&self, name: &str, source: &RawSource) -> String {
+        let key = &source.partition_key;
+        match (self.tables, self.keys.as_slice(), &self.why) {
+            (0, ..) => {
+                format!("no table matches raw.{name}.tables; check the pattern and the permissions")
+            }
+            (tables, [], why) => format!(
+                "{tables} tables match, none has the key `{key}`: {}; gapmend reads tables that are partitioned in the catalog",
+                why.as_deref().unwrap_or("they have no partition keys")
+            ),
+            (tables, keys, _) => format!(
+                "{tables} tables match, none has the key `{key}`; they have {}; correct raw.{name}.partition_key",
+                keys.join(", ")
+            ),
+        }
+    }
+
+    fn blindness(&self, what: String, name: &str, source: &RawSource) -> Blindness {
+        Blindness { what, why: self.describe(name, source), class: ErrorClass::NotFound }
+    }
+}
+
+/// Different keys of the tables of one source that are named.
+const KEYS_TOLD_AT_MOST: usize = 12;
 
 /// What every table has of the dates.
 pub(super) async fn coverage(
@@ -197,8 +349,10 @@ pub(super) async fn coverage(
         .map(|look| look.map(|look| look.having_noted_newest(&mut written_at)))
         .collect();
     let (ignored, looks) = future::join(find_tables(platform, dataset, send), looks).await;
-    let mut looks = whole(looks)?;
-    let ignored = ignored?;
+    let looks: Vec<Found<'_>> = whole(looks)?;
+    let mut ignored = ignored?;
+    let (mut looks, gone) = part(looks);
+    ignored.extend(confirm_gone(platform, gone).await?);
     looks.sort_by(|a: &TableLook<'_>, b| {
         (a.table.of.0, &a.table.id).cmp(&(b.table.of.0, &b.table.id))
     });
@@ -218,6 +372,65 @@ pub(super) async fn coverage(
     }
     coverage.volumes = VolumeBook::of(volumes);
     Ok(coverage)
+}
+
+/// A table that was listed, and looked at, or that Glue no longer knows.
+enum Found<'a> {
+    There(Box<TableLook<'a>>),
+    Gone(TableId),
+}
+
+impl Found<'_> {
+    fn having_noted_newest(self, written_at: &mut BTreeMap<NaiveDate, DateTime<Utc>>) -> Self {
+        match self {
+            Self::There(look) => Self::There(Box::new(look.having_noted_newest(written_at))),
+            Self::Gone(id) => Self::Gone(id),
+        }
+    }
+}
+
+fn part(found: Vec<Found<'_>>) -> (Vec<TableLook<'_>>, Vec<TableId>) {
+    let (mut there, mut gone) = (Vec::new(), Vec::new());
+    for one in found {
+        match one {
+            Found::There(look) => there.push(*look),
+            Found::Gone(id) => gone.push(id),
+        }
+    }
+    (there, gone)
+}
+
+/// A table that Glue listed and then did not know was deleted in between, when a second list no
+/// longer has it. One that is still listed is hidden from us, and its dates with it.
+async fn confirm_gone(
+    platform: &dyn Platform,
+    gone: Vec<TableId>,
+) -> Result<Vec<IgnoredTable>, Vec<Blindness>> {
+    let databases: BTreeSet<&str> = gone.iter().map(|id| id.database.as_str()).collect();
+    let mut listed = BTreeSet::new();
+    for database in databases {
+        let tables = platform.tables(database).await;
+        let tables =
+            tables.map_err(|error| vec![blind(format!("tables of {database}"), &error)])?;
+        listed.extend(tables.into_iter().map(|table| (database.to_owned(), table.name)));
+    }
+    let is_listed = |id: &TableId| listed.contains(&(id.database.clone(), id.table.clone()));
+    let hidden: Vec<Blindness> = gone
+        .iter()
+        .filter(|id| is_listed(id))
+        .map(|id| Blindness {
+            what: format!("partitions of {id}"),
+            why: "Glue lists the table and answers that it does not exist: the role cannot see it \
+                  (permissions, Lake Formation), or it is being recreated"
+                .to_owned(),
+            class: ErrorClass::Denied,
+        })
+        .collect();
+    if !hidden.is_empty() {
+        return Err(hidden);
+    }
+    let why = || "it was deleted during the scan".to_owned();
+    Ok(gone.into_iter().map(|id| IgnoredTable { id, why: why() }).collect())
 }
 
 /// All of them, or every reason why not.
@@ -247,13 +460,23 @@ impl<'a> TableLook<'a> {
         dataset: &DatasetSettings,
         table: RawTable<'a>,
         dates: Dates<'_>,
-    ) -> Result<Self, Blindness> {
-        let catalog = catalog::look(platform, &table, dates).await?;
+    ) -> Result<Found<'a>, Blindness> {
+        let catalog = if table.is_projected() {
+            catalog::Found::default()
+        } else {
+            match catalog::look(platform, &table, dates).await {
+                Ok(found) => found,
+                Err(error) if error.class == ErrorClass::NotFound => {
+                    return Ok(Found::Gone(table.id));
+                }
+                Err(error) => return Err(blind(format!("partitions of {}", table.id), &error)),
+            }
+        };
         let mut look = Self { table, catalog, objects: None };
         if look.catalog.sample.is_some() {
             look.list_objects(platform, dataset, dates).await?;
         }
-        Ok(look)
+        Ok(Found::There(Box::new(look)))
     }
 
     /// A predicate is blind to what lies before it. Where other tables have dates that this one
@@ -265,9 +488,13 @@ impl<'a> TableLook<'a> {
         dates: Dates<'_>,
         oldest: Option<NaiveDate>,
     ) -> Result<Self, Blindness> {
+        if self.table.is_projected() {
+            return self.by_its_objects(platform, dataset, dates).await;
+        }
         let first = self.catalog.dates.first();
         let begins_late = first.is_none_or(|first| oldest.is_some_and(|oldest| oldest < first));
-        if begins_late {
+        let is_known_earlier = self.catalog.begins < first;
+        if begins_late && !(first.is_some() && is_known_earlier) {
             catalog::look_earlier(platform, &self.table, dates, &mut self.catalog).await?;
         }
         self.catalog.can_be_read(&self.table)?;
@@ -277,17 +504,56 @@ impl<'a> TableLook<'a> {
         Ok(self)
     }
 
+    /// A table by partition projection: Athena reads the folders that exist, and so does this.
+    async fn by_its_objects(
+        mut self,
+        platform: &dyn Platform,
+        dataset: &DatasetSettings,
+        dates: Dates<'_>,
+    ) -> Result<Self, Blindness> {
+        let Some(location) = self.table.location.clone() else {
+            return Err(Blindness {
+                what: format!("objects of {}", self.table.id),
+                why: "it uses partition projection, and its location is no s3:// address"
+                    .to_owned(),
+                class: ErrorClass::Invalid,
+            });
+        };
+        if self.objects.is_none() {
+            self.list_objects(platform, dataset, dates).await?;
+        }
+        let stored = self.objects.as_ref().map(|found| found.stored.clone()).unwrap_or_default();
+        self.catalog.begins = objects::first_date(platform, &self.table, &location)
+            .await?
+            .into_iter()
+            .chain(stored.first())
+            .min();
+        self.catalog.dates = stored;
+        Ok(self)
+    }
+
     async fn list_objects(
         &mut self,
         platform: &dyn Platform,
         dataset: &DatasetSettings,
         dates: Dates<'_>,
     ) -> Result<(), Blindness> {
-        if let (Some(location), true) = (&self.table.location, dataset.window.check_objects) {
-            let sample = self.catalog.sample.as_ref();
-            let found = objects::look(platform, &self.table, location, dates, sample).await?;
-            self.objects = Some(found);
+        if !(dataset.window.check_objects || self.table.is_projected()) {
+            return Ok(());
         }
+        let elsewhere = &self.catalog.elsewhere;
+        if self.table.location.is_none() && elsewhere.is_empty() {
+            return Ok(());
+        }
+        let mut found = match &self.table.location {
+            Some(location) => {
+                let sample = self.catalog.sample.as_ref();
+                objects::look(platform, &self.table, location, dates, sample).await?
+            }
+            None => objects::Gathered::default(),
+        };
+        objects::look_elsewhere(platform, &self.table, elsewhere, &mut found).await?;
+        self.objects = Some(objects::Found::of(&self.table, dates, found));
         Ok(())
     }
 
@@ -303,8 +569,12 @@ impl<'a> TableLook<'a> {
     }
 
     fn into_parts(self) -> (TableCoverage, Option<TableVolumes>) {
+        let mut spelled = self.catalog.spelled;
         let (stored, written_twice, volumes) = match self.objects {
-            Some(found) => (Some(found.stored), found.written_twice, Some(found.volumes)),
+            Some(found) => {
+                spelled.add(found.spelled);
+                (Some(found.stored), found.written_twice, Some(found.volumes))
+            }
             None => (None, DateSet::default(), None),
         };
         let table = TableCoverage {
@@ -316,6 +586,7 @@ impl<'a> TableLook<'a> {
             sample: self.catalog.sample,
             stored,
             written_twice,
+            spelled,
         };
         (table, volumes)
     }

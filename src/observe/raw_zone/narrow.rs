@@ -1,8 +1,8 @@
-//! The narrow look at one date: each table's partition, and what its objects amount to.
+//! The narrow look at one date: each table's partition, and whether it has an object with bytes.
 //!
 //! Absence is what starts a run, so it is asked for twice and in different ways: the partition
 //! by its values, spelled as the scan's sample tells (`BatchGetPartition`), and, when that finds
-//! nothing or nothing tells the spelling, by a predicate on the date's key alone.
+//! nothing or nothing tells the spelling, by a predicate that no spelling of the date escapes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +11,14 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::super::blind;
-use super::catalog::{date_of, literal, query};
+use super::catalog::{date_expression, date_of, query};
+use super::reading::{Row, read_values, told};
 use super::{RawTable, find_tables, objects, spelling, split_location};
 use crate::config::DatasetSettings;
-use crate::domain::{Blindness, Coverage, PartitionSample, TableId, Written};
-use crate::platform::{Answer, Listing, ObjectInfo, Partition, Platform};
+use crate::domain::{
+    Blindness, Coverage, ErrorClass, OddSpellings, PartitionSample, TableId, Written,
+};
+use crate::platform::{Answer, Listing, Partition, Platform};
 
 /// The tables by what they have of one date.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +28,8 @@ pub(in crate::observe) struct DateTables {
     pub(in crate::observe) half: BTreeSet<TableId>,
     /// What was written for it, in the tables that have any of it.
     pub(in crate::observe) written: BTreeMap<TableId, Written>,
+    /// What tables have of it under another spelling than the configured one.
+    pub(in crate::observe) spelled: BTreeMap<TableId, OddSpellings>,
 }
 
 /// Looks at one date; `known` is the last scan's coverage, which tells how tables spell dates.
@@ -51,17 +56,26 @@ pub(in crate::observe) async fn date_tables(
             Ok::<_, Blindness>((table.id, presence))
         }
     });
-    let found: Vec<(TableId, Presence)> = stream::iter(looks)
+    let found: Vec<(TableId, Option<Presence>)> = stream::iter(looks)
         .buffer_unordered(in_flight.max(1))
         .try_collect()
         .await
         .map_err(|cause| vec![cause])?;
+    let gone = found.iter().filter(|(_, presence)| presence.is_none()).map(|(id, _)| id.clone());
+    let gone = super::confirm_gone(platform, gone.collect()).await?;
     let mut result = DateTables { all, ..DateTables::default() };
+    for table in &gone {
+        result.all.remove(&table.id);
+    }
     for (id, presence) in found {
+        let Some(presence) = presence else { continue };
+        if presence.spelled != OddSpellings::default() {
+            result.spelled.insert(id.clone(), presence.spelled.clone());
+        }
         match (presence.catalogued, presence.stored) {
             (true, true) => result.whole.insert(id.clone()),
-            (true, false) | (false, true) => result.half.insert(id.clone()),
-            (false, false) => false,
+            (false, false) if presence.spelled.uncertain.is_empty() => false,
+            (true, false) | (false, true) | (false, false) => result.half.insert(id.clone()),
         };
         if !presence.written.is_empty() {
             result.written.insert(id, presence.written);
@@ -79,6 +93,7 @@ struct Presence {
     catalogued: bool,
     stored: bool,
     written: Written,
+    spelled: OddSpellings,
 }
 
 /// One table and one date.
@@ -91,26 +106,37 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    async fn presence(&self) -> Result<Presence, Blindness> {
+    /// `None` for a table that Glue does not know any more.
+    async fn presence(&self) -> Result<Option<Presence>, Blindness> {
         let blind_to = |what: &str, error: &_| {
             blind(format!("{what} of {} in {}", self.date, self.table.id), error)
         };
-        let partition = self.partition().await;
-        let partition = partition.map_err(|error| blind_to("the partition", &error))?;
-        let mut written = Written::default();
+        let (mut spelled, mut written) = (OddSpellings::default(), Written::default());
+        if self.table.is_projected() {
+            let listed = self.list_strays(&mut spelled, &mut written).await;
+            listed.map_err(|error| blind_to("objects", &error))?;
+            let stored = !written.is_empty();
+            return Ok(Some(Presence { catalogued: stored, stored, written, spelled }));
+        }
+        let partition = match self.partition(&mut spelled).await {
+            Ok(partition) => partition,
+            Err(error) if error.class == ErrorClass::NotFound => return Ok(None),
+            Err(error) => return Err(blind_to("the partition", &error)),
+        };
         let listed = match &partition {
             Some(partition) => self.list_partition(partition, &mut written).await,
             None if self.dataset.window.check_objects => {
-                self.list_likely_folders(&mut written).await.map(|()| true)
+                self.list_strays(&mut spelled, &mut written).await.map(|()| true)
             }
             None => Ok(true),
         };
         let is_listed = listed.map_err(|error| blind_to("objects", &error))?;
         let stored = !is_listed || !written.is_empty();
-        Ok(Presence { catalogued: partition.is_some(), stored, written })
+        Ok(Some(Presence { catalogued: partition.is_some(), stored, written, spelled }))
     }
 
-    async fn partition(&self) -> Answer<Option<Partition>> {
+    /// The date's partition, under whatever spelling.
+    async fn partition(&self, spelled: &mut OddSpellings) -> Answer<Option<Partition>> {
         let is_it = |found: &Partition| date_of(self.table, found) == Some(self.date);
         let values = self.spelled_values();
         if !values.is_empty() {
@@ -120,14 +146,48 @@ impl Look<'_> {
                 return Ok(Some(partition));
             }
         }
-        let mut found = None;
-        let expression = format!("{} = {}", self.table.key(), literal(self.table, self.date));
+        let mut found: Option<(bool, Partition)> = None;
+        let expression = date_expression(self.table, self.date);
         self.platform
-            .partitions(&query(self.table, Some(expression), None), &mut |page| {
-                found = found.take().or_else(|| page.into_iter().find(is_it));
+            .partitions(&query(self.table, expression, None), &mut |page| {
+                for partition in page {
+                    let odd = match self.row(&partition.values) {
+                        Row::Plain(date) if date == self.date => false,
+                        Row::Odd(date) if date == self.date => {
+                            let value = || told(&partition.values);
+                            spelled.certain.entry(date).or_insert_with(value);
+                            true
+                        }
+                        Row::Torn(by_key, by_parts)
+                            if self.date == by_key || self.date == by_parts =>
+                        {
+                            let value = || told(&partition.values);
+                            spelled.uncertain.entry(self.date).or_insert_with(value);
+                            continue;
+                        }
+                        Row::Perhaps(all) if all.contains(&self.date) => {
+                            let value = || told(&partition.values);
+                            spelled.uncertain.entry(self.date).or_insert_with(value);
+                            continue;
+                        }
+                        Row::Plain(_)
+                        | Row::Odd(_)
+                        | Row::Torn(..)
+                        | Row::Perhaps(_)
+                        | Row::Absent
+                        | Row::Unread => continue,
+                    };
+                    if found.as_ref().is_none_or(|(known_odd, _)| *known_odd && !odd) {
+                        found = Some((odd, partition));
+                    }
+                }
             })
             .await?;
-        Ok(found)
+        Ok(found.map(|(_, partition)| partition))
+    }
+
+    fn row(&self, values: &[String]) -> Row {
+        read_values(self.table, values, std::iter::once(self.date))
     }
 
     fn spelled_values(&self) -> Vec<Vec<String>> {
@@ -142,62 +202,50 @@ impl Look<'_> {
     /// Whether it could be listed: a partition without a place of its own is taken at the
     /// catalog's word.
     async fn list_partition(&self, partition: &Partition, written: &mut Written) -> Answer<bool> {
-        match partition.location.as_deref().and_then(split_location) {
-            Some((bucket, prefix)) => {
-                self.list_below(&bucket, prefix, written).await.map(|()| true)
-            }
-            None => Ok(false),
+        let Some((bucket, prefix)) = partition.location.as_deref().and_then(split_location) else {
+            return Ok(false);
+        };
+        for object in objects::objects_at(self.platform, &bucket, &prefix).await? {
+            written.note(object.last_modified, object.size);
         }
+        Ok(true)
     }
 
-    /// Objects of the date that the catalog does not know.
-    async fn list_likely_folders(&self, written: &mut Written) -> Answer<()> {
+    /// Objects of the date that the catalog does not know, under whatever spelling: everything of
+    /// its year is read, for which folder they would lie in nobody knows.
+    async fn list_strays(&self, spelled: &mut OddSpellings, written: &mut Written) -> Answer<()> {
         let Some((bucket, prefix)) = &self.table.location else { return Ok(()) };
-        for folder in self.likely_folders(prefix) {
-            self.list_below(bucket, format!("{prefix}{folder}"), written).await?;
-        }
-        Ok(())
-    }
-
-    /// Where the date's objects would lie: as the sample's do, else as the keys' names suggest.
-    /// What a wrong supposition misses the next scan sees.
-    fn likely_folders(&self, prefix: &str) -> Vec<String> {
-        let layout = self.sample.and_then(|sample| objects::layout(self.table, prefix, sample));
-        if let Some(layout) = layout {
-            return layout.folders(self.date);
-        }
-        let mut folders: Vec<String> = [("%m", "%d"), ("%-m", "%-d")]
-            .iter()
-            .filter_map(|parts| self.supposed(*parts))
-            .collect();
-        folders.dedup();
-        folders
-    }
-
-    fn supposed(&self, (month, day): (&str, &str)) -> Option<String> {
-        let folder = |key: &String| {
-            let value = match key {
-                key if *key == self.table.key() => {
-                    self.table.source().partition_format.render(self.date)
+        let year = objects::year_prefix(self.table, prefix, self.sample, self.date);
+        let listing = Listing {
+            bucket: bucket.clone(),
+            prefix: year.unwrap_or_else(|| prefix.clone()),
+            ..Listing::default()
+        };
+        self.platform
+            .list_objects(&listing, &mut |page| {
+                for object in page.iter().filter(|object| object.size > 0) {
+                    let days = std::iter::once(self.date);
+                    let folder = || objects::folder_of(&object.key, prefix);
+                    match objects::row_of_key(self.table, prefix, &object.key, days) {
+                        Row::Plain(date) | Row::Torn(date, _) if date == self.date => {
+                            written.note(object.last_modified, object.size);
+                        }
+                        Row::Odd(date) if date == self.date => {
+                            written.note(object.last_modified, object.size);
+                            spelled.certain.entry(date).or_insert_with(folder);
+                        }
+                        Row::Perhaps(all) if all.contains(&self.date) => {
+                            spelled.uncertain.entry(self.date).or_insert_with(folder);
+                        }
+                        Row::Plain(_)
+                        | Row::Torn(..)
+                        | Row::Odd(_)
+                        | Row::Perhaps(_)
+                        | Row::Absent
+                        | Row::Unread => {}
+                    }
                 }
-                key if key.contains("year") => self.date.format("%Y").to_string(),
-                key if key.contains("month") => self.date.format(month).to_string(),
-                key if key.contains("day") => self.date.format(day).to_string(),
-                _ => return None,
-            };
-            Some(format!("{key}={value}/"))
-        };
-        self.table.keys.iter().map(folder).collect()
-    }
-
-    /// All objects: they are summed up.
-    async fn list_below(&self, bucket: &str, prefix: String, written: &mut Written) -> Answer<()> {
-        let listing = Listing { bucket: bucket.to_owned(), prefix, ..Listing::default() };
-        let mut note = |page: Vec<ObjectInfo>| {
-            for object in page {
-                written.note(object.last_modified, object.size);
-            }
-        };
-        self.platform.list_objects(&listing, &mut note).await
+            })
+            .await
     }
 }

@@ -85,15 +85,13 @@ impl<'p> Layout<'p> {
         Some(Self { labels, parts })
     }
 
-    /// Every folder below the table that may hold the date, with a trailing slash, sorted.
-    pub(super) fn folders(&self, date: NaiveDate) -> Vec<String> {
-        let folder = |values: Vec<String>| {
-            let parts = self.labels.iter().map(String::as_str).zip(&values);
-            parts.flat_map(|(label, value)| [label, value.as_str(), "/"]).collect::<String>()
-        };
-        let mut folders: Vec<String> = self.parts.of(date).into_iter().map(folder).collect();
-        folders.sort_unstable();
-        folders
+    /// What every folder of the date's year begins with, when the year comes first.
+    pub(super) fn year_prefix(&self, date: NaiveDate) -> Option<String> {
+        let label = self.labels.first()?;
+        let year = date.format("%Y").to_string();
+        let spellings = self.parts.0.first()?;
+        let leads = |spelling: &&str| date.format(spelling).to_string().starts_with(&year);
+        spellings.iter().all(leads).then(|| format!("{label}{year}"))
     }
 }
 
@@ -140,13 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_learned_with_and_without_their_keys() {
+    fn the_year_of_folders_is_learned_with_and_without_their_keys() {
         let (format, sampled) = (format(), date("2026-06-04"));
-        let learn = |folders| Layout::learn(folders, sampled, &format);
-        let layout = learn("year=2026/m=6/date=20260604/").unwrap();
-        assert_eq!(layout.folders(date("2022-11-09")), ["year=2022/m=11/date=20221109/"]);
-        let bare = learn("2026-06-04").unwrap();
-        assert_eq!(bare.folders(date("2022-11-09")), ["2022-11-09/"]);
-        assert!(learn("part-0").is_none());
+        let year = |folders: &str, sampled: NaiveDate| {
+            Layout::learn(folders, sampled, &format)?.year_prefix(date("2022-11-09"))
+        };
+        assert_eq!(year("year=2026/m=6/date=20260604/", sampled).as_deref(), Some("year=2022"));
+        assert_eq!(year("2026-06-04", sampled).as_deref(), Some("2022"));
+        assert_eq!(year("04.06.2026", sampled), None, "the day comes first");
+        assert_eq!(year("part-0", sampled), None);
     }
 }

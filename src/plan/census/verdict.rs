@@ -14,7 +14,7 @@ use crate::ledger::{Run, State};
 use crate::observe::{DateDumps, Scan, Watch};
 use crate::plan::Night;
 use crate::plan::calendar::{self, Expectation};
-use crate::plan::expected::{DateCoverage, Expectations};
+use crate::plan::expected::{DateCoverage, Expectations, SpelledAs};
 
 /// All that a verdict depends on.
 pub(super) struct Judge<'a> {
@@ -49,6 +49,18 @@ impl Finding {
         next: impl Into<Arc<str>>,
     ) -> Self {
         Self { status, reason: reason.into(), next: next.into(), until: None }
+    }
+
+    /// The same, with what was found under another spelling than the configured one.
+    fn spelled(self, tables: &DateCoverage) -> Self {
+        let Some(spelled) = &tables.spelled else { return self };
+        let SpelledAs { table, found, is_certain, more } = spelled;
+        let means = if *is_certain { "counts as this date" } else { "may be this date" };
+        let more = if *more > 0 { format!(" (and {more} more tables)") } else { String::new() };
+        let reason = format!("{}; `{found}` in {table}{more} {means}", self.reason);
+        let is_open = !is_certain && self.status != DateStatus::Available;
+        let status = if is_open { DateStatus::Partial } else { self.status };
+        Self { status, reason: reason.into(), ..self }
     }
 
     pub(super) fn until(self, until: DateTime<Utc>) -> Self {
@@ -124,14 +136,15 @@ impl<'a> Judge<'a> {
     ) -> Option<Finding> {
         if tables.is_whole() {
             let known = self.whole.get(&tables.expected).cloned();
-            return Some(known.unwrap_or_else(|| whole(tables.expected)));
+            let found = known.unwrap_or_else(|| whole(tables.expected));
+            return Some(found.spelled(tables));
         }
         self.healed_by_us(date, tables)
             .or_else(|| self.waived(date, dumps))
             .or_else(|| self.not_expected(date, tables, dumps))
             .or_else(|| self.not_due(date, dumps))
             .or_else(|| self.running(date))
-            .or_else(|| half_there(date, tables))
+            .or_else(|| half_there(date, tables).map(|found| found.spelled(tables)))
             .or_else(|| self.no_dump(date, dumps))
     }
 

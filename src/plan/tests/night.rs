@@ -266,6 +266,7 @@ impl World {
             begins: Some(first() - Duration::days(1000)),
             sample: None,
             written_twice: DateSet::default(),
+            spelled: crate::domain::OddSpellings::default(),
         };
         let coverage =
             Coverage { tables: TABLES.iter().map(table).collect(), ..Coverage::default() };
@@ -296,6 +297,7 @@ impl World {
             exported: None,
             tables: TABLES.iter().map(|name| table_id(name)).collect(),
             written: BTreeMap::new(),
+            spelled: BTreeMap::new(),
             dumps: self.landing.dumps.get(&date).cloned().unwrap_or_default(),
             dump_fault: self.landing.faults.get(&date).cloned(),
             export: self.exports.get(&date).cloned(),

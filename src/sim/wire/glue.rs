@@ -120,8 +120,11 @@ fn table_json(table: &TableRecord, world: &World) -> Value {
         "Retention": 0,
         "StorageDescriptor": storage(table.location.as_deref(), Some(&columns(&table.columns))),
         "PartitionKeys": columns(&table.partition_keys),
-        "TableType": "EXTERNAL_TABLE",
-        "Parameters": { "classification": "parquet" },
+        "TableType": table.table_type,
+        "TargetTable": table.target.as_ref().map(|(database, name)| {
+            json!({ "CatalogId": world.names.account, "DatabaseName": database, "Name": name })
+        }),
+        "Parameters": table.parameters,
         "CatalogId": world.names.account,
     })
 }

@@ -54,5 +54,6 @@ old = { dates = ["2024-02-01..2024-02-03"], reason = "asked for" }
     let world = world().days(900).objects_per_partition(5);
     let cost = cost(&Bed::new(world, allow)).await;
     assert_eq!(cost.partitions, TABLES.len());
-    assert_eq!(cost.listings, 1 + 2 * TABLES.len(), "the window, and the named dates");
+    // A bound within the year would hide folders that are spelled otherwise.
+    assert_eq!(cost.listings, 1 + (1 + 2) * TABLES.len(), "the window, and 1830 objects of 2024");
 }

@@ -5,6 +5,8 @@ mod blindness;
 mod calls;
 mod dumps;
 mod flags;
+mod locations;
+mod spelling;
 mod statuses;
 mod tables;
 

@@ -102,6 +102,9 @@ async fn a_table_without_the_partition_key_is_ignored_and_listed_once() {
             columns: Vec::new(),
             partition_keys: vec![("year".to_owned(), "string".to_owned())],
             location: Some("s3://dataplatform-prod-raw-zone/lookup/".to_owned()),
+            table_type: "EXTERNAL_TABLE".to_owned(),
+            target: None,
+            parameters: std::collections::BTreeMap::new(),
             created_at: noon(),
         });
     }
