@@ -75,7 +75,7 @@ pub(in crate::observe) async fn date_tables(
         match (presence.catalogued, presence.stored) {
             (true, true) => result.whole.insert(id.clone()),
             (false, false) if presence.spelled.uncertain.is_empty() => false,
-            (true, false) | (false, true) | (false, false) => result.half.insert(id.clone()),
+            (true | false, false) | (false, true) => result.half.insert(id.clone()),
         };
         if !presence.written.is_empty() {
             result.written.insert(id, presence.written);
