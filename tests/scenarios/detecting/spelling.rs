@@ -27,8 +27,8 @@ fn put(world: &mut World, address: &str) {
 fn leave(world: &mut World, table: &str, values: [&str; 4], catalogued: bool) {
     let (database, location) = place(world, table);
     let keys = ["import_year", "import_month", "import_day", "import_date"];
-    let folders: String =
-        keys.iter().zip(values).map(|(key, value)| format!("{key}={value}/")).collect();
+    let folders = keys.iter().zip(values).map(|(key, value)| format!("{key}={value}/"));
+    let folders = folders.collect::<Vec<_>>().concat();
     put(world, &format!("{location}{folders}part-0.parquet"));
     if catalogued {
         world.add_partition(&database, table, &values, Some(&format!("{location}{folders}")));
