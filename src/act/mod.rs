@@ -6,6 +6,8 @@
 //!
 //! What this layer never does: decide, wait, or repeat an effect.
 
+mod enabling;
+mod notes;
 mod trigger;
 mod upload;
 
@@ -16,7 +18,10 @@ use chrono::{DateTime, Utc};
 use crate::domain::{ErrorClass, FailureReason, PassOutcome, RunOutcome, Stage};
 use crate::ledger::{Appended, Event, Ledger, LedgerError, Repeat, Run};
 use crate::plan::{Begin, EndRun, Step};
-use crate::platform::{Platform, PlatformError, TaskRequest, TaskStart};
+use crate::platform::{Platform, PlatformError, TaskRequest, TaskStart, World};
+
+pub use self::enabling::enable_held;
+pub use self::notes::HoldNotes;
 
 /// What carrying out a step came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,8 +38,12 @@ pub enum Acted {
 pub struct Actor<'a> {
     /// Where effects are asked for.
     pub platform: &'a Arc<dyn Platform>,
+    /// The same, with its clock.
+    pub world: &'a World,
     /// Where they are written down.
     pub ledger: &'a mut Ledger,
+    /// What was seen done to held rules, and may not be written down yet.
+    pub notes: &'a HoldNotes,
     /// The effective configuration's hash, for the audit.
     pub config: &'a str,
 }
@@ -241,6 +250,11 @@ impl Actor<'_> {
         outcome: PassOutcome,
         detail: String,
     ) -> Result<Acted, LedgerError> {
+        for event in &events {
+            if let Event::HoldMoved { hold, step } = event {
+                self.notes.remember(hold, *step, self.world.now());
+            }
+        }
         match self.ledger.append(events).await? {
             Appended::Recorded(_) => Ok(Acted::Done(outcome, detail)),
             Appended::Behind => Ok(Acted::DecideAgain),

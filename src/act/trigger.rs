@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Acted, Actor, run_started};
+use super::{Acted, Actor, enable_held, run_started};
 use crate::domain::{ErrorClass, FailureReason, PassOutcome, RuleState, RunOutcome, Stage};
 use crate::ledger::{Appended, Event, HoldStep, LedgerError, Repeat};
 use crate::plan::{Begin, HoldPlan, Step, Swept};
@@ -21,9 +21,7 @@ impl Actor<'_> {
             Step::DisableRule { hold, rule, event_bus } => {
                 self.disable(hold, &rule, &event_bus).await
             }
-            Step::EnableRule { hold, rule, event_bus, why } => {
-                self.enable(hold, &rule, &event_bus, &why).await
-            }
+            Step::EnableRule { hold, rule, why, .. } => self.enable(hold, &rule, &why).await,
             Step::ReleaseProven { switch } => Ok(self.release_proven(&switch).await),
             Step::MoveHold { hold, step, detail } => {
                 let event = Event::HoldMoved { hold, step };
@@ -174,25 +172,18 @@ impl Actor<'_> {
         self.note(vec![event], PassOutcome::Error, words).await
     }
 
-    /// The hold is noted as released only when the request was answered and the rule is then
-    /// read as enabled: a reading alone may be older than our own disabling.
-    async fn enable(
-        &mut self,
-        hold: String,
-        rule: &str,
-        event_bus: &str,
-        why: &str,
-    ) -> Result<Acted, LedgerError> {
+    async fn enable(&mut self, hold: String, rule: &str, why: &str) -> Result<Acted, LedgerError> {
         let words = format!("rule {rule} is enabled: {why}");
-        if let Err(error) = self.platform.enable_rule(rule, event_bus).await {
-            return Ok(Acted::Unanswered(error));
-        }
-        match self.platform.rule(rule, event_bus).await {
-            Ok(read) if read.state != RuleState::Disabled => {
+        let Some(known) = self.ledger.state().holds.get(&hold).cloned() else {
+            return Ok(Acted::DecideAgain);
+        };
+        match enable_held(self.world, self.notes, &known).await {
+            Ok(true) => {
                 let event = Event::HoldMoved { hold, step: HoldStep::Enabled };
                 self.note(vec![event], PassOutcome::Started, words).await
             }
-            Ok(_) | Err(_) => Ok(Acted::Done(PassOutcome::Started, words)),
+            Ok(false) => Ok(Acted::Done(PassOutcome::Started, words)),
+            Err(error) => Ok(Acted::Unanswered(error)),
         }
     }
 

@@ -16,9 +16,10 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 use tokio::sync::watch;
 
 use self::ledger_health::LedgerHealth;
+use super::guard::{Guard, Guarded};
 use super::report::{ConfigReport, Happening, Recorder, Report};
 use super::slots;
-use crate::act::{Acted, Actor, seconds_between};
+use crate::act::{Acted, Actor, HoldNotes, seconds_between};
 use crate::config::{DatasetSettings, Settings};
 use crate::domain::{PassOutcome, RunOutcome, Seen};
 use crate::ledger::{Appended, Event, Ledger, LedgerError, Run};
@@ -42,6 +43,10 @@ pub struct Engine {
     pub(super) ledger: Ledger,
     pub(super) settings: Arc<Settings>,
     recorder: Arc<dyn Recorder>,
+    /// What was seen done to held rules, and may not be in the ledger yet.
+    pub(super) notes: HoldNotes,
+    /// What the guard beside the passes must know of them.
+    pub(super) guarded: Arc<Guarded>,
     memory: ZipMemory,
     datasets: BTreeMap<String, DatasetMemory>,
     pub(super) errand: Errand,
@@ -148,6 +153,8 @@ impl Engine {
         };
         let (report, _) = watch::channel(Arc::new(first));
         Self {
+            notes: HoldNotes::default(),
+            guarded: Guarded::over(Arc::clone(&settings)),
             world,
             ledger,
             settings,
@@ -181,6 +188,17 @@ impl Engine {
     /// The last report, and every later one.
     pub fn reports(&self) -> watch::Receiver<Arc<Report>> {
         self.report.subscribe()
+    }
+
+    /// What releases and yields beside the passes, when one takes too long.
+    pub fn guard(&self) -> Guard {
+        Guard::new(
+            self.world.clone(),
+            self.ledger.held(),
+            self.notes.clone(),
+            Arc::clone(&self.guarded),
+            Arc::clone(&self.recorder),
+        )
     }
 
     /// What the ledger adds up to.
@@ -264,6 +282,7 @@ impl Engine {
             }
         }
         self.settings = Arc::new(settings);
+        self.guarded.take_settings(Arc::clone(&self.settings));
     }
 
     /// Lets the next pass scan at once although the last scan was blind.
@@ -377,6 +396,7 @@ impl Engine {
             return self.look_only(name, &dataset).await;
         }
         let mut watch = observe::watch(&self.world, &dataset, self.ledger.state()).await;
+        self.guarded.looked(name, watch.at);
         if let Some(pass) = self.tend(name, Some(&dataset), &watch).await? {
             return Ok(pass);
         }
@@ -394,6 +414,7 @@ impl Engine {
         let scanned = self.scan_if_due(&dataset, self.world.now()).await?;
         if scanned {
             watch = observe::watch(&self.world, &dataset, self.ledger.state()).await;
+            self.guarded.looked(name, watch.at);
         }
         let scan = self.take_scan(name);
         let mut seen = Observation { scan, watch, confirmed: None };
@@ -512,11 +533,20 @@ impl Engine {
         })
     }
 
+    /// The hands of this engine.
+    pub fn actor<'a>(&'a mut self, config: &'a str) -> Actor<'a> {
+        Actor {
+            platform: &self.world.platform,
+            world: &self.world,
+            ledger: &mut self.ledger,
+            notes: &self.notes,
+            config,
+        }
+    }
+
     async fn act(&mut self, step: Step) -> Result<Acted, LedgerError> {
         let config = self.settings.hash.clone();
-        let mut actor =
-            Actor { platform: &self.world.platform, ledger: &mut self.ledger, config: &config };
-        actor.act(step).await
+        self.actor(&config).act(step).await
     }
 
     // ---- remembering -----------------------------------------------------------------

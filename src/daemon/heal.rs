@@ -77,6 +77,15 @@ pub async fn heal(
     asked: &Asked,
     shutdown: &CancellationToken,
 ) -> Result<Healed, LedgerError> {
+    engine.guard().beside(heal_here(engine, names, asked, shutdown)).await
+}
+
+async fn heal_here(
+    engine: &mut Engine,
+    names: &[String],
+    asked: &Asked,
+    shutdown: &CancellationToken,
+) -> Result<Healed, LedgerError> {
     engine.ledger.act("heal").await?;
     let first_run = first_run_of_interest(engine);
     record_request(engine, names, asked).await?;

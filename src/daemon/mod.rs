@@ -11,6 +11,7 @@
 
 mod check;
 mod engine;
+mod guard;
 mod heal;
 mod release;
 pub mod report;
@@ -23,6 +24,7 @@ mod wake;
 
 pub use check::check;
 pub use engine::{Engine, Errand, Pass};
+pub use guard::Guard;
 pub use heal::{HealEnd, Healed, heal};
 pub use release::{Released, release};
 pub use report::{

@@ -30,6 +30,14 @@ pub async fn wind_up(
     names: &[String],
     shutdown: &CancellationToken,
 ) -> Result<bool, LedgerError> {
+    engine.guard().beside(wind_up_here(engine, names, shutdown)).await
+}
+
+async fn wind_up_here(
+    engine: &mut Engine,
+    names: &[String],
+    shutdown: &CancellationToken,
+) -> Result<bool, LedgerError> {
     engine.ledger.act("retire").await?;
     let until = engine.world.now() + Duration::hours(WOUND_UP_WITHIN_HOURS);
     let mut done = true;

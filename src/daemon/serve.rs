@@ -26,6 +26,10 @@ pub type Reload = Box<dyn FnMut() -> Option<Result<Settings, String>> + Send>;
 /// # Errors
 /// The ledger cannot be written, and nothing is held.
 pub async fn take_up(engine: &mut Engine, shutdown: &CancellationToken) -> Result<(), LedgerError> {
+    engine.guard().beside(take_epoch(engine, shutdown)).await
+}
+
+async fn take_epoch(engine: &mut Engine, shutdown: &CancellationToken) -> Result<(), LedgerError> {
     loop {
         let Err(error) = engine.ledger.act("run").await else { return Ok(()) };
         engine.ledger.release_unattended().await;
@@ -74,6 +78,15 @@ pub async fn serve(
 /// # Errors
 /// The ledger cannot be written any more, or is poisoned: the process must begin anew.
 pub async fn turns(
+    engine: &mut Engine,
+    wake: &Notify,
+    reload: &mut Reload,
+    shutdown: &CancellationToken,
+) -> Result<(), LedgerError> {
+    engine.guard().beside(turn_until_told(engine, wake, reload, shutdown)).await
+}
+
+async fn turn_until_told(
     engine: &mut Engine,
     wake: &Notify,
     reload: &mut Reload,

@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::engine::Engine;
 use super::wake::nap;
-use crate::act::Actor;
 use crate::domain::PassOutcome;
 use crate::ledger::{Event, Hold, HoldStep, LedgerError, State, Upload, UploadOutcome, WhoActs};
 
@@ -37,6 +36,15 @@ pub struct UploadNews {
 /// # Errors
 /// The ledger cannot be used.
 pub async fn see_upload_through(
+    engine: &mut Engine,
+    id: &str,
+    tell: &mut (dyn FnMut(UploadNews) + Send),
+    shutdown: &CancellationToken,
+) -> Result<Upload, LedgerError> {
+    engine.guard().beside(see_through(engine, id, tell, shutdown)).await
+}
+
+async fn see_through(
     engine: &mut Engine,
     id: &str,
     tell: &mut (dyn FnMut(UploadNews) + Send),
@@ -143,8 +151,7 @@ pub async fn end_upload(
     detail: &str,
 ) -> Result<(), LedgerError> {
     let config = engine.settings.hash.clone();
-    let platform = engine.world.platform.clone();
-    let actor = Actor { platform: &platform, ledger: &mut engine.ledger, config: &config };
+    let actor = engine.actor(&config);
     let left = actor.forget(upload).await.map(|left| format!("; {left}")).unwrap_or_default();
     let detail = format!("{detail}{left}");
     let ended = Event::UploadEnded { upload: upload.id.clone(), outcome, detail };

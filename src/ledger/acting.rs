@@ -104,6 +104,7 @@ impl Ledger {
                 Appended::Recorded(_) => {
                     self.epoch = Some(epoch);
                     self.watch = Watch::default();
+                    self.tell_held();
                     self.first_beat().await;
                     return Ok(epoch);
                 }
@@ -121,6 +122,7 @@ impl Ledger {
         let said = self.say_left().await;
         self.epoch = None;
         self.watch = Watch::default();
+        self.tell_held();
         self.store.drop_lock().await;
         said
     }

@@ -163,6 +163,14 @@ pub enum HoldWhy {
     },
 }
 
+impl HoldWhy {
+    /// Whether it is this run.
+    #[must_use]
+    pub fn is_of_run(&self, id: &str) -> bool {
+        matches!(self, Self::Run { run } if run == id)
+    }
+}
+
 /// Something in AWS that a run left, known by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

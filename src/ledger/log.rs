@@ -18,11 +18,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::sync::watch;
 
 use super::acting::Watch;
 use super::codec;
 use super::error::LedgerError;
 use super::event::{Asked, ENTRY_VERSION, Entry, EntrySpan, Event, Request};
+use super::held::Held;
 use super::process::Process;
 use super::reading::FETCH_AT_ONCE;
 use super::state::{ReplayError, State};
@@ -79,6 +81,8 @@ pub struct Ledger {
     /// Nobody else acts, and we could not take an epoch: what is held may be released.
     unattended: bool,
     pub(super) watch: Watch,
+    /// What is held, for those who do not wait for the store.
+    pub(super) held: watch::Sender<Arc<Held>>,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -123,6 +127,7 @@ impl Ledger {
             acknowledged: None,
             unattended: false,
             watch: Watch::default(),
+            held: watch::Sender::default(),
         };
         if let Some(kept) = ledger.newest_checkpoint().await? {
             ledger.last_checkpoint = kept.state.seq;
@@ -301,6 +306,7 @@ impl Ledger {
     /// as far as that can be seen.
     pub async fn release_unattended(&mut self) {
         self.unattended = !matches!(self.someone_else_acts().await, Ok(Some(_)));
+        self.tell_held();
     }
 
     /// Whether a newer epoch acts, by what was read.
@@ -334,6 +340,7 @@ impl Ledger {
                 self.acknowledged = Some((draft.entry.seq, draft.entry.at));
                 self.last_nonce = Some(draft.entry.nonce.clone());
                 self.state = draft.next;
+                self.tell_held();
                 self.keep_checkpoint(&draft.entry.nonce).await;
                 Ok(Appended::Recorded(draft.entry.seq))
             }
@@ -447,6 +454,7 @@ impl Ledger {
             // Those who stand by let go of the lock, so that the new one can take it.
             self.store.drop_lock().await;
         }
+        self.tell_held();
         result
     }
 

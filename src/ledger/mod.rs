@@ -19,6 +19,7 @@ mod codec;
 pub mod directory;
 pub mod error;
 pub mod event;
+mod held;
 pub mod log;
 pub mod memory;
 pub mod open;
@@ -38,6 +39,7 @@ pub use event::{
     Asked, Entry, EntrySpan, Event, HoldStep, HoldWhy, Repeat, Request, ScanCause, ScanRecord,
     StopWhy, Trace, UploadOutcome,
 };
+pub use held::Held;
 pub use log::{Appended, Ledger};
 pub use memory::MemoryStore;
 pub use open::refuse_directory_on_ecs;

@@ -31,8 +31,8 @@ pub use landing::{judge_size, landing, same_as_another};
 pub(crate) use raw_zone::keyed_tables;
 pub(crate) use scan::count_partitions;
 pub use scan::{ScanScope, scan};
-pub use trigger::{EVENT_LATE_AT_MOST_MINUTES, TriggerView, orphan};
-pub use watch::{survey, watch};
+pub use trigger::{EVENT_LATE_AT_MOST_MINUTES, TriggerView, orphan, rule_of_hold};
+pub use watch::{survey, tasks_of, watch};
 pub use zip_tail::{ZipMemory, judge as judge_zip, judge_bytes};
 
 use crate::domain::{
@@ -134,6 +134,19 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// A look that saw nothing yet.
+    #[must_use]
+    pub fn of_nothing(at: DateTime<Utc>) -> Self {
+        Self {
+            at,
+            rule: None,
+            tasks: Seen::Blind(Vec::new()),
+            traffic: None,
+            run: None,
+            trigger: TriggerView::default(),
+        }
+    }
+
     /// When the hold's dead man's switch fired, by this look; `None` when it has not, or could
     /// not be seen.
     #[must_use]

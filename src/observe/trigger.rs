@@ -215,6 +215,29 @@ async fn snapshots(
     Some(seen(found.map_err(|error| blind(format!("snapshots of {instance}"), &error))))
 }
 
+/// The rule of a hold and, once its time has come, its switch, each within a limit: all that a
+/// release needs.
+pub async fn rule_of_hold(world: &World, hold: &Hold, limit: std::time::Duration) -> Watch {
+    let at = world.now();
+    let platform = world.platform.as_ref();
+    let fired = hold.dead_man.as_ref().filter(|switch| at >= switch.fires_at);
+    let reading = platform.rule(&hold.rule, &hold.event_bus);
+    let rule = world.within(limit, "events:DescribeRule", reading);
+    let dead_man = async {
+        let recorded = fired?;
+        let reading = platform.dead_man(&recorded.group, &recorded.name);
+        let found = world.within(limit, "scheduler:GetSchedule", reading).await;
+        Some(seen(found.map_err(|error| blind(format!("schedule {}", recorded.name), &error))))
+    };
+    let (rule, dead_man) = futures_util::join!(rule, dead_man);
+    let rule = seen(rule.map_err(|error| blind(format!("rule {}", hold.rule), &error)));
+    Watch {
+        rule: Some(rule),
+        trigger: TriggerView { dead_man, ..TriggerView::default() },
+        ..Watch::of_nothing(at)
+    }
+}
+
 /// The look at a hold whose dataset is no longer in the configuration.
 pub async fn orphan(world: &World, hold: &Hold) -> Watch {
     let at = world.now();

@@ -49,6 +49,18 @@ async fn rule(platform: &dyn Platform, dataset: &DatasetSettings) -> Option<Seen
     Some(seen(rule.map_err(|error| blind(format!("rule {}", trigger.rule), &error))))
 }
 
+/// The tasks of the load's family that are alive, within a limit.
+pub async fn tasks_of(
+    world: &World,
+    dataset: &DatasetSettings,
+    limit: std::time::Duration,
+) -> Seen<Vec<Task>> {
+    let family = dataset.load.family();
+    let reading = world.platform.family_tasks(&family);
+    let tasks = world.within(limit, "ecs:ListTasks", reading).await;
+    seen(tasks.map_err(|error| blind(format!("tasks of {}", family.family), &error)))
+}
+
 async fn tasks(platform: &dyn Platform, dataset: &DatasetSettings) -> Seen<Vec<Task>> {
     let family = dataset.load.family();
     let tasks = platform.family_tasks(&family).await;

@@ -40,7 +40,7 @@ pub(super) use self::witness::{before_load, bounds, is_ready, resting, witness_f
 use super::{Step, sweep};
 use crate::config::DatasetSettings;
 use crate::domain::RuleState;
-use crate::ledger::{HoldWhy, State};
+use crate::ledger::{Hold, HoldWhy, State};
 use crate::observe::Watch;
 use crate::platform::DeadMan;
 
@@ -77,16 +77,23 @@ pub fn tend(
             .or_else(|| sweep::hurt(ledger, watch, dataset, now))
             .or_else(|| sweep::drive(ledger, watch, dataset, now));
     };
-    let run = match &hold.why {
-        HoldWhy::Run { run } => ledger.runs.iter().rev().find(|known| known.id == *run),
-        HoldWhy::Upload { .. } => None,
-    };
-    let upload = ledger.upload_of(hold);
-    let tended = Tended { hold, run, upload, watch, dataset, now };
-    tended
+    Tended::of(ledger, hold, watch, dataset, now)
         .next()
         .or_else(|| sweep::hurt(ledger, watch, dataset?, now))
         .or_else(|| sweep::drive(ledger, watch, dataset?, now))
+}
+
+/// When the rule of an open hold is to be enabled at the latest, by what is known now; `None`
+/// when nothing was done to it, or it was enabled already.
+#[must_use]
+pub fn release_due_at(
+    ledger: &State,
+    hold: &Hold,
+    dataset: Option<&DatasetSettings>,
+) -> Option<DateTime<Utc>> {
+    let watch = Watch::of_nothing(hold.begun_at);
+    let tended = Tended::of(ledger, hold, &watch, dataset, hold.begun_at);
+    tended.release_due_at()
 }
 
 /// A switch of our name beside a disabled rule proves an old hold of ours, although the ledger

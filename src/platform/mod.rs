@@ -421,4 +421,28 @@ impl World {
     pub fn today_utc(&self) -> NaiveDate {
         self.now().date_naive()
     }
+
+    /// The answer of a call, or a timeout once `limit` has passed: for what must not wait as long
+    /// as the platform itself would.
+    ///
+    /// # Errors
+    /// What the call answers, or [`ErrorClass::Timeout`]; it may have been carried out then.
+    pub async fn within<T>(
+        &self,
+        limit: Duration,
+        operation: &'static str,
+        call: impl Future<Output = Answer<T>>,
+    ) -> Answer<T> {
+        tokio::select! {
+            biased;
+            answer = call => answer,
+            () = self.clock.sleep(limit) => Err(PlatformError {
+                operation,
+                class: ErrorClass::Timeout,
+                code: None,
+                message: format!("no answer within {}", humantime::format_duration(limit)),
+                request_id: None,
+            }),
+        }
+    }
 }

@@ -27,3 +27,4 @@ mod looking;
 mod serving;
 mod stage;
 mod supervised;
+mod unwaiting;

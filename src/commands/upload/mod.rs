@@ -14,7 +14,6 @@ mod file;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gapmend::act::Actor;
 use gapmend::config::DatasetSettings;
 use gapmend::daemon::{self, Engine, Errand, NoRecorder, Sending};
 use gapmend::domain::Seen;
@@ -204,10 +203,8 @@ async fn finish(
 
 async fn write_live(engine: &mut Engine, id: &str) -> Result<Upload, Failure> {
     let upload = known(engine.ledger(), id)?;
-    let (world, config) = engine.world_and_config();
-    let mut actor =
-        Actor { platform: &world.platform, ledger: engine.ledger_mut(), config: &config };
-    actor.write_live(&upload).await??;
+    let (_, config) = engine.world_and_config();
+    engine.actor(&config).write_live(&upload).await??;
     known(engine.ledger(), id)
 }
 

@@ -26,8 +26,6 @@ const OVERLAP_SECONDS: i64 = 120;
 /// What is remembered between passes for the trigger's sake.
 #[derive(Debug, Default)]
 pub(super) struct TriggerMemory {
-    /// Steps of a hold that were seen done and could not be written, by hold.
-    unwritten: BTreeMap<(String, HoldStep), DateTime<Utc>>,
     /// Pairs of tasks, since when they are alive together, and whether it was counted.
     together: BTreeMap<(String, String), (DateTime<Utc>, bool)>,
     /// Why the trigger could not be tended last, as it was told.
@@ -54,9 +52,11 @@ impl Engine {
         }
         let now = self.world.now();
         self.write_what_was_seen(name).await;
-        let state = self.state_as_seen(name);
+        let state = self.state_as_seen();
         let Some(step) = plan::tend(&state, watch, name, dataset, now) else { return Ok(None) };
-        self.remember_step(name, &step, now);
+        if let Step::MoveHold { hold, step, .. } = &step {
+            self.notes.remember(hold, *step, now);
+        }
         let reads_back = changes_services(&step);
         let acted = self.act_on_trigger(name, step).await?;
         let poll = dataset.map_or(std::time::Duration::MAX, |dataset| dataset.load.poll);
@@ -98,15 +98,8 @@ impl Engine {
     ) -> Result<Acted, LedgerError> {
         let enables = matches!(step, Step::EnableRule { .. } | Step::ReleaseProven { .. });
         let disables = matches!(step, Step::DisableRule { .. });
-        let released =
-            if let Step::EnableRule { hold, .. } = &step { Some(hold.clone()) } else { None };
         let action = if enables { Some("enable") } else { disables.then_some("disable") };
-        let acted = self.act(step).await;
-        if let (Some(hold), Err(_)) = (&released, &acted) {
-            // It was enabled, and that could not be written.
-            self.remember(name, hold, HoldStep::Enabled, self.world.now());
-        }
-        let acted = acted?;
+        let acted = self.act(step).await?;
         let ok = match &acted {
             Acted::Done(outcome, _) => Some(*outcome != PassOutcome::Error),
             Acted::Unanswered(_) => Some(false),
@@ -151,60 +144,28 @@ impl Engine {
         if let Err(error) = self.tend(name, dataset.as_deref(), &watch).await {
             tracing::warn!(dataset = name, %error, "a step of the hold could not be written");
         }
-        let seen = self.state_as_seen(name);
+        let seen = self.state_as_seen();
         let still = seen.hold_of(name).is_some_and(Hold::keeps_rule_disabled);
         still && self.ledger.may_release()
     }
 
     /// The ledger's state with what was seen since and could not be written.
-    fn state_as_seen(&mut self, name: &str) -> Cow<'_, State> {
-        let state = self.ledger.state();
-        let memory = self.datasets.entry(name.to_owned()).or_default();
-        memory.trigger.unwritten.retain(|(id, _), _| state.holds.contains_key(id));
-        if memory.trigger.unwritten.is_empty() {
-            return Cow::Borrowed(state);
-        }
-        let mut state = state.clone();
-        for ((id, step), at) in &memory.trigger.unwritten {
-            if let Some(hold) = state.holds.get_mut(id) {
-                hold.steps.entry(*step).or_insert(*at);
-            }
-        }
-        Cow::Owned(state)
+    fn state_as_seen(&self) -> Cow<'_, State> {
+        self.notes.applied(self.ledger.state())
     }
 
     /// Steps that could not be written are written as soon as that is possible again.
     async fn write_what_was_seen(&mut self, name: &str) {
-        let steps: Vec<(String, HoldStep)> = self
-            .datasets
-            .get(name)
-            .into_iter()
-            .flat_map(|memory| memory.trigger.unwritten.keys().cloned())
-            .filter(|(id, step)| {
-                let hold = self.ledger.state().holds.get(id);
-                hold.is_some_and(|hold| hold.step_at(*step).is_none())
-            })
-            .collect();
-        for (hold, step) in steps {
+        for (hold, step) in self.notes.unwritten(self.ledger.state(), name) {
             if let Err(error) = self.write(vec![Event::HoldMoved { hold, step }]).await {
                 tracing::warn!(
                     dataset = name,
                     error = error.in_words(),
                     "a step of the hold could not be written"
                 );
+                return;
             }
         }
-    }
-
-    fn remember_step(&mut self, name: &str, step: &Step, now: DateTime<Utc>) {
-        if let Step::MoveHold { hold, step, .. } = step {
-            self.remember(name, hold, *step, now);
-        }
-    }
-
-    fn remember(&mut self, name: &str, hold: &str, step: HoldStep, now: DateTime<Utc>) {
-        let memory = self.datasets.entry(name.to_owned()).or_default();
-        memory.trigger.unwritten.entry((hold.to_owned(), step)).or_insert(now);
     }
 
     pub(super) fn keep_tended(&mut self, name: &str, watch: &Watch, pass: &Pass) {

@@ -94,7 +94,7 @@ impl Upload {
     }
 
     /// Whether a hold is, or was, for it.
-    fn is_why(&self, dataset: &str, why: &HoldWhy) -> bool {
+    pub(in crate::ledger) fn is_why(&self, dataset: &str, why: &HoldWhy) -> bool {
         let same = HoldWhy::Upload { date: self.date, key: self.key.clone() };
         self.dataset == dataset && !self.live && self.ready.is_some() && *why == same
     }

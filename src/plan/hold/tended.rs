@@ -5,7 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::{refusal, span};
 use crate::config::{DatasetSettings, TriggerSettings};
 use crate::domain::{RuleState, Seen, Stage};
-use crate::ledger::{Hold, HoldStep, HoldWhy, Run, Upload};
+use crate::ledger::{Hold, HoldStep, HoldWhy, Run, State, Upload};
 use crate::observe::Watch;
 use crate::plan::{Step, sweep};
 
@@ -32,7 +32,21 @@ pub(super) struct Tended<'a> {
     pub(super) now: DateTime<Utc>,
 }
 
-impl Tended<'_> {
+impl<'a> Tended<'a> {
+    pub(super) fn of(
+        ledger: &'a State,
+        hold: &'a Hold,
+        watch: &'a Watch,
+        dataset: Option<&'a DatasetSettings>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let run = match &hold.why {
+            HoldWhy::Run { run } => ledger.runs.iter().rev().find(|known| known.id == *run),
+            HoldWhy::Upload { .. } => None,
+        };
+        Self { hold, run, upload: ledger.upload_of(hold), watch, dataset, now }
+    }
+
     pub(super) fn next(&self) -> Option<Step> {
         if self.is_done(HoldStep::Enabled) {
             self.after_release()
@@ -174,15 +188,41 @@ impl Tended<'_> {
             let waited = self.now - self.hold.until > Duration::seconds(STOP_FIRST_SECONDS);
             return (stopped || waited).then_some("the hold may not last longer");
         }
+        (self.now >= self.settled_at()?)
+            .then_some("what needed it is done, and its events have settled")
+    }
+
+    /// When what the hold was for is done and its events have settled.
+    fn settled_at(&self) -> Option<DateTime<Utc>> {
         let done_at = self.hold.step_at(HoldStep::WorkDone)?;
         let wrote = match (&self.hold.why, self.upload) {
             (HoldWhy::Run { .. }, _) => self.run.is_some(),
             (HoldWhy::Upload { .. }, Some(upload)) => upload.writing_at.is_some(),
             (HoldWhy::Upload { .. }, None) => true,
         };
-        let wait = if wrote { self.settle() } else { Duration::zero() };
-        (self.now - done_at >= wait)
-            .then_some("what needed it is done, and its events have settled")
+        Some(if wrote { done_at + self.settle() } else { done_at })
+    }
+
+    /// When the rule is to be enabled at the latest, by what is known now.
+    pub(super) fn release_due_at(&self) -> Option<DateTime<Utc>> {
+        if !self.hold.keeps_rule_disabled() {
+            return None;
+        }
+        let disabled_at = self.hold.step_at(HoldStep::Disabled);
+        let armed_at = self.hold.step_at(HoldStep::Armed);
+        let unseen = armed_at.filter(|_| disabled_at.is_none());
+        let propagation = self.settings().map_or(Duration::zero(), |it| span(it.propagation));
+        let idle = disabled_at.filter(|_| !self.is_done(HoldStep::WorkDone));
+        let idle = idle.filter(|_| self.run.is_none() && self.upload.is_none());
+        let over = !self.is_done(HoldStep::WorkDone) && self.work_is_over().is_some();
+        let limits = [
+            Some(self.hold.until),
+            self.settled_at(),
+            unseen.map(|at| at + Duration::minutes(BEGINS_WITHIN_MINUTES)),
+            idle.map(|at| at + propagation + Duration::minutes(WORK_BEGINS_WITHIN_MINUTES)),
+            disabled_at.filter(|_| over),
+        ];
+        limits.into_iter().flatten().min()
     }
 
     /// The rule was seen enabled again.

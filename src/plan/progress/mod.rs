@@ -19,7 +19,7 @@ use super::{EndRun, Step};
 use crate::config::DatasetSettings;
 use crate::domain::{Blindness, FailureReason, RunOutcome, Seen, Stage, Task};
 use crate::ledger::{Repeat, Request, Run, State, StopWhy};
-use crate::observe::{Observation, RunView};
+use crate::observe::{Observation, RunView, Watch};
 
 /// A run that cannot be seen is waited for so long after its deadline, then it is for a person.
 const UNSEEN_AT_MOST_HOURS: i64 = 24;
@@ -51,6 +51,37 @@ pub(super) fn next(
         Stage::Publish => progress.publish(),
         Stage::Verify => progress.verify(),
     }
+}
+
+/// Whether a task of the run's load may be alive.
+#[must_use]
+pub fn may_be_loading(run: &Run) -> bool {
+    run.stage <= Stage::Load && run.load.is_some()
+}
+
+/// The stop of our task, when the tasks alone show that it must make way or that its hold may not
+/// last longer: what needs no ledger and no other look.
+#[must_use]
+pub fn must_stop(
+    ledger: &State,
+    tasks: Seen<Vec<Task>>,
+    dataset: &DatasetSettings,
+    now: DateTime<Utc>,
+) -> Option<Step> {
+    let run = ledger.active_run().filter(|run| run.dataset == dataset.name && may_be_loading(run))?;
+    let seen = Observation {
+        scan: Seen::Blind(Vec::new()),
+        watch: Watch { tasks, ..Watch::of_nothing(now) },
+        confirmed: None,
+    };
+    let view = RunView::default();
+    let progress = Progress { run, ledger, seen: &seen, view: &view, dataset, now };
+    let step = progress.load_running(progress.listed_task()?).ok()?;
+    let harmless = matches!(
+        step,
+        Step::StopTask { why: StopWhy::Yield | StopWhy::HoldTooLong, .. }
+    );
+    harmless.then_some(step)
 }
 
 /// What the end of a run says that an operator asked for.
