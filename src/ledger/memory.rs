@@ -24,6 +24,8 @@ pub enum Fault {
     ArrivesLater(u64),
     /// It answers with this trouble, and nothing is done.
     Answers(Trouble),
+    /// No call ever comes back.
+    Hangs,
     /// A listing made while entries were written: it lacks this one. Other calls answer.
     Overlooks(u64),
 }
@@ -189,7 +191,9 @@ impl Shared {
 
 fn error(operation: Operation, fault: Fault) -> StoreError {
     let trouble = match fault {
-        Fault::LostAnswer | Fault::NeverArrives | Fault::ArrivesLater(_) => Trouble::Unsettled,
+        Fault::LostAnswer | Fault::NeverArrives | Fault::Hangs | Fault::ArrivesLater(_) => {
+            Trouble::Unsettled
+        }
         Fault::Answers(trouble) => trouble,
         Fault::Overlooks(_) => Trouble::Failed,
     };
@@ -209,6 +213,9 @@ impl Store for MemoryStore {
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<Created, StoreError> {
         let fault = self.step(Operation::Create).await.filter(|fault| !fault.answers());
+        if fault == Some(Fault::Hangs) {
+            std::future::pending::<()>().await;
+        }
         let mut shared = self.shared();
         match fault {
             None => return Ok(shared.create(seq, bytes)),
@@ -219,7 +226,7 @@ impl Store for MemoryStore {
                 let at = shared.steps + steps;
                 shared.under_way.push((at, seq, bytes));
             }
-            Some(Fault::NeverArrives | Fault::Answers(_) | Fault::Overlooks(_)) => {}
+            Some(Fault::NeverArrives | Fault::Hangs | Fault::Answers(_) | Fault::Overlooks(_)) => {}
         }
         fault.map_or(Ok(Created::Exists), |fault| Err(error(Operation::Create, fault)))
     }

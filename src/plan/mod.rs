@@ -43,10 +43,10 @@ pub(crate) use gates::odd_target;
 pub use hold::{HoldPlan, release_due_at, tend};
 pub use live::{Newest, awaited, newest, rescue_until};
 pub(crate) use progress::TASK_APPEARS_WITHIN_MINUTES;
+pub use progress::{may_be_loading, must_stop};
 pub use rest::Rest;
 pub use sweep::Swept;
 pub use upload::{serve as serve_upload, would_hold};
-pub use progress::{may_be_loading, must_stop};
 pub use wake::after_no_answer;
 
 use crate::config::DatasetSettings;

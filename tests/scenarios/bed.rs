@@ -95,6 +95,12 @@ impl Bed {
         });
     }
 
+    /// Nothing that is written to the ledger is ever answered any more.
+    pub fn hang_ledger(&self) {
+        self.store
+            .choose_faults(|_, operation| (operation == Operation::Create).then_some(Fault::Hangs));
+    }
+
     /// The same from the moment in which a task exists: its start cannot be written down.
     pub fn break_ledger_with_the_first_task(&self) {
         let sim = self.sim.clone();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use gapmend::config::OtherName;
-use gapmend::daemon::{Engine, Errand, Released, release, take_up};
+use gapmend::daemon::{Engine, Errand, Released, release, take_up, turns};
 use gapmend::domain::{RunOutcome, Stage, TriggerState};
 use gapmend::ledger::{Event, HoldStep};
 use gapmend::plan::Rest;
@@ -580,6 +580,27 @@ async fn a_switch_that_cannot_be_deleted_after_a_denial_is_deleted_later() {
         let first = FaultWhen::Calls(1, last);
         bed.sim.lock().faults.add(operation, first, kind, Moment::Before);
     }
+    assert!(bed.heal().await.is_whole());
+    assert_released(&bed).await;
+}
+
+#[tokio::test]
+async fn a_release_does_not_wait_for_a_ledger_that_never_answers() {
+    let bed = bed(gap());
+    let mut engine = felt_holding(&bed).await;
+    let until = engine.ledger().state().hold_of("liberator").unwrap().until;
+    bed.hang_ledger();
+    let (wake, stop) = (tokio::sync::Notify::new(), CancellationToken::new());
+    let mut reload: gapmend::daemon::Reload = Box::new(|| None);
+    let waits = bed.clock.sleep((until - bed.clock.now()).to_std().unwrap());
+    tokio::select! {
+        ended = turns(&mut engine, &wake, &mut reload, &stop) => panic!("{ended:?}"),
+        () = async { waits.await; bed.clock.sleep(std::time::Duration::from_secs(30)).await } => {}
+    }
+    drop(engine);
+    assert!(rule_is(&bed, RuleSetting::Enabled), "{:?}", bed.sim.lock().rule_history());
+    bed.store.heal();
+    bed.clock.sleep(std::time::Duration::from_mins(20)).await; // until the dead one counts as gone
     assert!(bed.heal().await.is_whole());
     assert_released(&bed).await;
 }

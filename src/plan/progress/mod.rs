@@ -68,7 +68,8 @@ pub fn must_stop(
     dataset: &DatasetSettings,
     now: DateTime<Utc>,
 ) -> Option<Step> {
-    let run = ledger.active_run().filter(|run| run.dataset == dataset.name && may_be_loading(run))?;
+    let run =
+        ledger.active_run().filter(|run| run.dataset == dataset.name && may_be_loading(run))?;
     let seen = Observation {
         scan: Seen::Blind(Vec::new()),
         watch: Watch { tasks, ..Watch::of_nothing(now) },
@@ -77,10 +78,8 @@ pub fn must_stop(
     let view = RunView::default();
     let progress = Progress { run, ledger, seen: &seen, view: &view, dataset, now };
     let step = progress.load_running(progress.listed_task()?).ok()?;
-    let harmless = matches!(
-        step,
-        Step::StopTask { why: StopWhy::Yield | StopWhy::HoldTooLong, .. }
-    );
+    let harmless =
+        matches!(step, Step::StopTask { why: StopWhy::Yield | StopWhy::HoldTooLong, .. });
     harmless.then_some(step)
 }
 
