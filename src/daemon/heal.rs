@@ -77,7 +77,7 @@ pub async fn heal(
     asked: &Asked,
     shutdown: &CancellationToken,
 ) -> Result<Healed, LedgerError> {
-    engine.guard().beside(heal_here(engine, names, asked, shutdown)).await
+    engine.guard().beside(Box::pin(heal_here(engine, names, asked, shutdown))).await
 }
 
 async fn heal_here(

@@ -30,7 +30,7 @@ pub async fn wind_up(
     names: &[String],
     shutdown: &CancellationToken,
 ) -> Result<bool, LedgerError> {
-    engine.guard().beside(wind_up_here(engine, names, shutdown)).await
+    engine.guard().beside(Box::pin(wind_up_here(engine, names, shutdown))).await
 }
 
 async fn wind_up_here(

@@ -26,7 +26,7 @@ pub type Reload = Box<dyn FnMut() -> Option<Result<Settings, String>> + Send>;
 /// # Errors
 /// The ledger cannot be written, and nothing is held.
 pub async fn take_up(engine: &mut Engine, shutdown: &CancellationToken) -> Result<(), LedgerError> {
-    engine.guard().beside(take_epoch(engine, shutdown)).await
+    engine.guard().beside(Box::pin(take_epoch(engine, shutdown))).await
 }
 
 async fn take_epoch(engine: &mut Engine, shutdown: &CancellationToken) -> Result<(), LedgerError> {
@@ -83,7 +83,7 @@ pub async fn turns(
     reload: &mut Reload,
     shutdown: &CancellationToken,
 ) -> Result<(), LedgerError> {
-    engine.guard().beside(turn_until_told(engine, wake, reload, shutdown)).await
+    engine.guard().beside(Box::pin(turn_until_told(engine, wake, reload, shutdown))).await
 }
 
 async fn turn_until_told(

@@ -41,7 +41,7 @@ pub async fn see_upload_through(
     tell: &mut (dyn FnMut(UploadNews) + Send),
     shutdown: &CancellationToken,
 ) -> Result<Upload, LedgerError> {
-    engine.guard().beside(see_through(engine, id, tell, shutdown)).await
+    engine.guard().beside(Box::pin(see_through(engine, id, tell, shutdown))).await
 }
 
 async fn see_through(

@@ -1,9 +1,8 @@
 //! Releasing waits for nothing: not for a scan, ECS or a ledger that hangs, not for a configuration
 //! that is fit for use.
 
-use std::time::Instant;
-
 use gapmend::sim::{FaultKind, FaultWhen, Moment, RuleSetting, Timing};
+use tokio::time::Instant;
 
 use crate::serving::Daemon;
 use crate::stage::{Stage, days_ago, now, signal, until, world};
@@ -26,10 +25,10 @@ const S3_LEDGER: &str = "[ledger]\nurl = \"s3://gapmend-ledger/gapmend\"\n";
 /// Whoever waits for a call that hangs, waits for at least twenty seconds.
 const AT_ONCE_SECONDS: u64 = 12;
 
-pub(crate) fn rule_is(stage: &Stage, state: RuleSetting) -> bool {
+pub(crate) fn rule_is(stage: &Stage, setting: RuleSetting) -> bool {
     stage.sim.advance_to(now());
     let world = stage.sim.lock();
-    world.rule(&world.names.rule, &world.names.event_bus).unwrap().state == state
+    world.rule(&world.names.rule, &world.names.event_bus).unwrap().state == setting
 }
 
 fn hangs(stage: &Stage, operation: &str) {
