@@ -6,11 +6,11 @@ date is the data whole, what is running, is anything stuck.
 
 from forms import DASHBOARD, DATASOURCE
 from panels import (
-    DS, Row, bars, gauge_bars, join, lines, place, prom, stat, table, timeline,
+    DS, Row, bars, fixed_colours, gauge_bars, join, lines, place, prom, stat, table, timeline,
 )
 
-OF = 'job="$job",dataset=~"$dataset"'
-LEADER = '(gapmend_acting{job="$job"} == 1)'
+OF = 'job=~"$job",dataset=~"$dataset"'
+LEADER = '(gapmend_acting{job=~"$job"} == 1)'
 
 
 def lead(metric: str, more: str = "", by: str = "dataset") -> str:
@@ -39,21 +39,13 @@ def code(metric: str, label: str, values: list) -> str:
 TRIGGER = ["enabled", "held", "disabled_by_other", "unknown"]
 TRIGGER_LOOKS = [("safe", "green"), ("held by gapmend", "yellow"), ("OFF, not by us", "red"),
                  ("cannot be seen", "orange")]
-STAGES = ["", "preflight", "stage_dump", "load", "snapshot", "export", "publish", "verify"]
-STAGE_LOOKS = [("nothing", "text"), ("preflight", "light-blue"), ("stage_dump", "purple"),
-               ("load", "blue"), ("snapshot", "super-light-blue"), ("export", "dark-blue"),
-               ("publish", "dark-purple"), ("verify", "green")]
-RESTS = ["nothing_to_do", "in_progress", "observing", "paused", "stopped", "frozen", "outside_hours",
-         "night_spent", "backing_off", "blind", "disabled_by_other", "odd_trigger", "live_task",
-         "unsettled_snapshot", "export_running", "workflow_running", "live_dump_due", "holding",
-         "hold_refused", "other_dataset"]
-REST_LOOKS = [(rest.replace("_", " "), "green" if at < 2 else "yellow" if at < 9 else "orange")
-              for at, rest in enumerate(RESTS)]
+# A line of a timeline is there while its stage or reason is in effect; blue judges nothing.
+IN_EFFECT = [("", "text"), ("in effect", "blue")]
 NEED_A_PERSON = "quarantined|partial|empty|unregistered|bad_dump|no_dump"
-GAPS = ("running|partial|empty|unregistered|no_dump|missing|not_allowed|too_young|quarantined"
-        "|bad_dump|backing_off")
+NO_GAPS = "available|waived|not_expected|not_due"
 
-STAGE = code("run_stage", "stage", STAGES).split(" + ", 1)[1]
+STAGE = f"{lead('run_stage', by='dataset, stage')} == 1"
+BLOCKED = f"{lead('resting', by='dataset, reason')} == 1"
 IN_STAGE = f"time() - ({lead('run_stage_since_timestamp_seconds')} > 0)"
 DEADLINE = (
     f"max by (dataset) (gapmend_stage_deadline_seconds{{{OF}}} and on (job, instance, dataset, stage)"
@@ -71,30 +63,30 @@ def first_row() -> list:
         stat("trigger", "Trigger", code("trigger_state", "state", TRIGGER),
              "Whether the rule that fires the live run is enabled. Red: somebody has it disabled, and the "
              "next live dump would be lost.", looks=TRIGGER_LOOKS, width=3),
-        stat("alive", "gapmend", 'max(gapmend_acting{job="$job"})',
+        stat("alive", "gapmend", 'max(gapmend_acting{job=~"$job"})',
              "Whether a gapmend answers, and may start and change things.",
-             looks=[("stands by", "orange"), ("acts", "green")], empty="gone", width=3),
-        stat("whole", "Whole through", f"({lead('whole_through_timestamp_seconds')} > 0) * 1000 - 1",
+             looks=[("standby", "orange"), ("leader", "green")], empty="gone", width=3),
+        stat("whole", "Complete through", f"({lead('whole_through_timestamp_seconds')} > 0) * 1000 - 1",
              "The last date up to which every expected date is there or waived.",
              unit="time:YYYY-MM-DD", empty="never", width=3),
         stat("newest", "Newest date",
              f"{lead('latest_due_whole')} + 2 * (1 - {lead('latest_due_whole')})"
              f" * {lead('latest_due_dump_arrived')}",
-             "What became of the newest date that is due: whole; its dump is there and the data is not "
+             "What became of the newest date that is due: complete; its dump is there and the data is not "
              "(see the live run); or no dump (see the supplier).",
              looks=[("no dump", "orange"), ("whole", "green"), ("not whole", "red")], width=3),
         stat("running", "Running", STAGE, "The stage that the run in progress is in.",
-             looks=STAGE_LOOKS, width=3),
-        stat("stuck", "Of its deadline", f"({IN_STAGE}) / on (dataset) {DEADLINE}",
+             text="name", legend="{{stage}}", empty="nothing", width=3),
+        stat("stuck", "Stage deadline used", f"({IN_STAGE}) / on (dataset) {DEADLINE}",
              "How much of its deadline the stage in progress has used. Over 100 % it is stuck.",
              unit="percentunit", steps=[(None, "green"), (0.75, "yellow"), (1, "red")],
              empty="nothing runs", width=3),
-        stat("person", "Needs a person", NEED,
+        stat("person", "Needs attention", NEED,
              "Dates that gapmend will not mend by itself: quarantined, half there, without a usable dump; "
              "and one more when the backfill stopped itself.",
              steps=[(None, "green"), (1, "orange")], width=3),
-        stat("scan_age", "Last clear look", AGE_OF_LOOK,
-             "How long ago all of the data was seen. It should be once a night.", unit="s",
+        stat("scan_age", "Last complete scan", AGE_OF_LOOK,
+             "The age of the last complete scan. It should be one night at most.", unit="s",
              steps=[(None, "green"), (25 * 3600, "orange"), (26 * 3600, "red")], width=3),
     ]
 
@@ -108,10 +100,12 @@ def lag_row() -> list:
            "count: healing a new date does not move the watermark past an older hole.", width=8,
               dashed="objective.*", decimals=0),
         bars("dates", "Gaps by status",
-             [("{{status}}", f'sum by (status) (gapmend_dates{{{OF},status=~"{GAPS}"}}'
+             [("{{status}}", f'sum by (status) (gapmend_dates{{{OF},status!~"{NO_GAPS}"}}'
                              f" and on (job, instance) {LEADER}) > 0")],
              "Dates that are expected, due and not there, by what is the matter with them.", width=8,
-             empty="no gaps"),
+             empty="no gaps", overrides=fixed_colours({
+                 "bad_dump": "red", "partial": "red", "quarantined": "red", "no_dump": "orange",
+                 "unpublished": "orange", "empty": "orange", "unregistered": "orange", "missing": "yellow"})),
         lines("queue", "Queue", [("{{dataset}}", lead("queue_depth"))],
               "Dates that can be healed and wait for their run.", width=4, decimals=0),
         lines("queue_age", "Longest wait", [
@@ -119,7 +113,7 @@ def lag_row() -> list:
               "How long the first date of the queue has been known to be missing.", width=4, unit="s",
               empty="the queue is empty"),
         table("datasets", "Datasets", [
-            ("whole through", f"({lead('whole_through_timestamp_seconds')} > 0) * 1000 - 1", "time:YYYY-MM-DD"),
+            ("complete through", f"({lead('whole_through_timestamp_seconds')} > 0) * 1000 - 1", "time:YYYY-MM-DD"),
             ("newest available", f"({lead('latest_available_timestamp_seconds')} > 0) * 1000 - 1",
              "time:YYYY-MM-DD"),
             ("newest due", f"({lead('latest_due_timestamp_seconds')} > 0) * 1000 - 1", "time:YYYY-MM-DD"),
@@ -127,10 +121,10 @@ def lag_row() -> list:
             ("oldest gap", f"({lead('oldest_gap_timestamp_seconds')} > 0) * 1000 - 1", "time:YYYY-MM-DD"),
             ("behind", lead("dates_behind"), "none"),
             ("queued", lead("queue_depth"), "none"),
-            ("needs a person", NEED, "none"),
-            ("last clear look", AGE_OF_LOOK, "s"),
+            ("needs attention", NEED, "none"),
+            ("last complete scan", AGE_OF_LOOK, "s"),
         ], "One line for each dataset.", width=16),
-        bars("flags", "Remarks", [("{{flag}}", lead("dates_flagged", by="flag"))],
+        bars("flags", "Flags", [("{{flag}}", lead("dates_flagged", by="flag"))],
              "Dates that have regressed, were delivered again, or hold two writes. Told, never acted on.",
              width=8, decimals=0, height=6),
     ]
@@ -138,8 +132,8 @@ def lag_row() -> list:
 
 def run_row() -> list:
     return [
-        timeline("stages", "Stage of the run in progress", [("{{dataset}}", STAGE)],
-                 "What ran when: one run at a time, over all datasets.", looks=STAGE_LOOKS, width=16),
+        timeline("stages", "Stage of the run in progress", [("{{dataset}}: {{stage}}", STAGE)],
+                 "What ran when: one run at a time, over all datasets.", looks=IN_EFFECT, width=16),
         lines("deadlines", "Time in the stage, and its deadline", [
             ("{{dataset}}", IN_STAGE), ("deadline of {{dataset}}", DEADLINE)],
               "How long the run in progress is in its stage. A stage past its deadline is ended by gapmend; "
@@ -147,23 +141,23 @@ def run_row() -> list:
               empty="nothing runs"),
         bars("outcomes", "Runs by outcome",
              [("{{outcome}}", counter("runs_total", "outcome", "$__rate_interval"))],
-             "Runs that ended. Void ones yielded to a live run and count against nothing.", width=6,
-             decimals=0),
+             "Runs that ended. Void ones yielded to a live run and count against nothing.", width=6, decimals=0,
+             overrides=fixed_colours({"succeeded": "green", "failed": "red", "cancelled": "yellow", "void": "text"})),
         gauge_bars("failures", "Failures by stage and reason",
                    [("{{stage}}: {{reason}}", counter("run_failures_total", "stage, reason", "$__range") + " > 0")],
                    "Failed runs in the time shown, by where they ended and why.", width=6, decimals=0,
                    empty="no run failed"),
-        gauge_bars("durations", "How long stages take", [
+        gauge_bars("durations", "Stage duration, p95", [
             ("{{stage}}", quantile(0.95, "stage_duration_seconds", "stage", OF, "$__range") + " > 0")],
                    "The 95th percentile of each stage's duration, in the time shown.", width=6, unit="s",
                    empty="no stage ended"),
         lines("heal", "Time to heal", [
-            ("half", quantile(0.5, "time_to_heal_seconds", "job", OF, "$__range")),
-            ("95 of 100", quantile(0.95, "time_to_heal_seconds", "job", OF, "$__range"))],
-              "From the first sight of a gap to the look that saw its data.", width=6, unit="s",
+            ("p50", quantile(0.5, "time_to_heal_seconds", "job", OF, "$__range")),
+            ("p95", quantile(0.95, "time_to_heal_seconds", "job", OF, "$__range"))],
+              "From the first scan that found a gap to the one that found its data.", width=6, unit="s",
               empty="nothing was healed"),
-        timeline("rests", "Why nothing is started", [("{{dataset}}", code("resting", "reason", RESTS))],
-                 "The reason that the last pass gave for starting nothing.", looks=REST_LOOKS, width=12),
+        timeline("rests", "Idle reason", [("{{dataset}}: {{reason}}", BLOCKED)],
+                 "The reason that the last pass gave for starting nothing.", looks=IN_EFFECT, width=12),
         stat("pause", "Paused for", f"({lead('paused_until_timestamp_seconds')} - time()) > 0",
              "How long the operator's pause still lasts.", unit="s", empty="not paused", width=4,
              steps=[(None, "yellow")]),
@@ -207,17 +201,17 @@ def trigger_row() -> list:
 
 def scan_row() -> list:
     return [
-        bars("scans", "Looks at everything",
+        bars("scans", "Scans by outcome",
              [("{{outcome}}", counter("scans_total", "outcome", "$__rate_interval"))],
-             "A blind look could not see everything: it starts nothing and marks nothing missing.", width=12,
-             decimals=0),
-        gauge_bars("scan_seconds", "How long a look takes", [
-            ("half", quantile(0.5, "scan_duration_seconds", "job", OF, "$__range")),
-            ("95 of 100", quantile(0.95, "scan_duration_seconds", "job", OF, "$__range"))],
-                   "The duration of a look at everything, in the time shown.", width=8, unit="s",
-                   empty="no look"),
-        [stat("next_scan", "Next look in",
-             '(max(gapmend_schedule_next_scan_timestamp_seconds{job="$job"}) > 0) - time()',
+             "A blind scan could not read everything: it starts nothing and marks no date missing.", width=12,
+             decimals=0, overrides=fixed_colours({"clear": "green", "blind": "orange"})),
+        gauge_bars("scan_seconds", "Scan duration", [
+            ("p50", quantile(0.5, "scan_duration_seconds", "job", OF, "$__range")),
+            ("p95", quantile(0.95, "scan_duration_seconds", "job", OF, "$__range"))],
+                   "The duration of a scan, in the time shown.", width=8, unit="s",
+                   empty="no scan"),
+        [stat("next_scan", "Next scan in",
+             '(max(gapmend_schedule_next_scan_timestamp_seconds{job=~"$job"}) > 0) - time()',
              "The schedule's next slot.", unit="s", empty="none", width=4),
          stat("missed_slots", "Slots missed", f"sum(increase(gapmend_schedule_missed_slots_total{{{OF}}}[$__range]))",
              "Nights without a look, in the time shown; they are caught up by one.", width=4,
@@ -233,25 +227,25 @@ def scan_row() -> list:
 def aws_row() -> list:
     return [
         lines("aws", "Calls", [
-            ("{{service}}", 'sum by (service) (rate(gapmend_aws_requests_total{job="$job"}[$__rate_interval])) > 0')],
+            ("{{service}}", 'sum by (service) (rate(gapmend_aws_requests_total{job=~"$job"}[$__rate_interval])) > 0')],
               "Attempts at requests, by service; a retry is another attempt.", width=8, unit="reqps",
               empty="no calls"),
         bars("aws_errors", "Errors", [
             ("{{service}}:{{operation}} {{result}}",
-             'sum by (service, operation, result) (increase(gapmend_aws_requests_total{job="$job",'
+             'sum by (service, operation, result) (increase(gapmend_aws_requests_total{job=~"$job",'
              'result!~"ok|not_found"}[$__rate_interval])) > 0')],
              "Attempts that failed, by operation and kind. That a thing is not there is an answer and no "
              "error.", width=8, empty="no errors"),
-        lines("aws_seconds", "Duration, 95 of 100", [
+        lines("aws_seconds", "Request duration, p95", [
             ("{{service}}:{{operation}}",
-             quantile(0.95, "aws_request_duration_seconds", "service, operation", 'job="$job"',
+             quantile(0.95, "aws_request_duration_seconds", "service, operation", 'job=~"$job"',
                       "$__rate_interval") + " > 0")],
               "How long an attempt takes, by operation.", width=8, unit="s", empty="no calls"),
     ]
 
 
 def self_row() -> list:
-    job = 'job="$job"'
+    job = 'job=~"$job"'
     return [
         stat("config", "Configuration", f"min(gapmend_config_last_reload_successful{{{job}}})",
              "Whether the newest configuration is the one in use.",
@@ -288,7 +282,7 @@ def rows() -> list:
         Row("Lag and backlog", lag_row()),
         Row("Runs", run_row()),
         Row("Trigger and live dumps", trigger_row()),
-        Row("Looks and schedule", scan_row()),
+        Row("Scans and schedule", scan_row()),
         Row("AWS", aws_row()),
         Row("gapmend itself", self_row()),
     ]
@@ -318,7 +312,7 @@ def annotations() -> list:
                    "A run of {{dataset}} began", "blue"),
         annotation("Holds", f"({lead('trigger_held_since_timestamp_seconds')} > 0) * 1000",
                    "The trigger of {{dataset}} is held", "yellow"),
-        annotation("Starts", 'max by (instance) (process_start_time_seconds{job="$job"}'
+        annotation("Starts", 'max by (instance) (process_start_time_seconds{job=~"$job"}'
                    " and on (job, instance) gapmend_build_info) * 1000", "gapmend began on {{instance}}",
                    "purple"),
     ]
@@ -348,8 +342,8 @@ def variables() -> list:
     }
     return [
         source,
-        variable("job", "Job", "label_values(gapmend_build_info, job)", False),
-        variable("dataset", "Dataset", 'label_values(gapmend_dataset_info{job="$job"}, dataset)', True),
+        variable("job", "Job", "label_values(gapmend_build_info, job)", True),
+        variable("dataset", "Dataset", 'label_values(gapmend_dataset_info{job=~"$job"}, dataset)', True),
         page,
     ]
 

@@ -88,6 +88,12 @@ def override(regex: str, properties: dict) -> dict:
     }
 
 
+def fixed_colours(colours: dict) -> list:
+    """A series of this name has this colour: what is bad is never green by chance."""
+    return [override(f"^{name}$", {"color": {"mode": "fixed", "fixedColor": colour}})
+            for name, colour in colours.items()]
+
+
 def series(key, title, queries, description, width, unit, custom, **more) -> dict:
     base = {
         "drawStyle": "line", "lineWidth": 2, "fillOpacity": 10, "showPoints": "auto", "pointSize": 5,

@@ -94,6 +94,8 @@ enum Looks {
 struct DatasetMemory {
     scan: Option<Seen<Scan>>,
     scan_tried_at: Option<DateTime<Utc>>,
+    /// The newest slot for which a scan was attempted.
+    attempted_slot: Option<NaiveDate>,
     disabled_since: Option<DateTime<Utc>>,
     trigger: tending::TriggerMemory,
     view: Option<View>,
@@ -152,7 +154,7 @@ impl Engine {
             config: config.clone(),
         };
         let (report, _) = watch::channel(Arc::new(first));
-        Self {
+        let engine = Self {
             notes: HoldNotes::default(),
             guarded: Guarded::over(Arc::clone(&settings)),
             world,
@@ -170,7 +172,11 @@ impl Engine {
             started_at: now,
             config,
             report,
-        }
+        };
+        // A scrape before the first pass finds what the ledger knows.
+        let datasets = engine.dataset_reports(now);
+        engine.report.send_modify(|first| Arc::make_mut(first).datasets = datasets);
+        engine
     }
 
     /// The same, for a command that only looks: its report is about the process that acts.

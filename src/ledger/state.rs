@@ -83,6 +83,9 @@ pub struct DatasetState {
     pub last_look: Option<(DateTime<Utc>, bool)>,
     /// The newest slot that was satisfied.
     pub last_slot: Option<NaiveDate>,
+    /// The newest slot for which a scan was attempted, complete or not.
+    #[serde(default)]
+    pub last_attempted_slot: Option<NaiveDate>,
     /// Since when each date stands in the queue.
     pub enqueued: BTreeMap<NaiveDate, DateTime<Utc>>,
     /// Nothing starts until then.
@@ -286,6 +289,7 @@ impl State {
         let state = self.entry(dataset);
         let clear = scan.blind.is_empty();
         state.last_look = Some((at, clear));
+        state.last_attempted_slot = state.last_attempted_slot.max(scan.slot);
         if scan.slot.is_some() && clear {
             state.last_slot = state.last_slot.max(scan.slot);
         }

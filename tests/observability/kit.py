@@ -12,6 +12,10 @@ ALERTMANAGER = KIT / "prometheus/alertmanager.example.yaml"
 sys.path.insert(0, str(KIT / "source"))
 
 from alerts import ALERTS  # noqa: E402, F401
+from forms import Options  # noqa: E402, F401
+from promql import RECORDS, inlined  # noqa: E402, F401
+
+SEVERITY = Options().severities
 
 SELECTOR = re.compile(r"\b((?:gapmend|process)_\w+)(\{[^}]*\})?")
 # What Grafana would put in for a scrape a second.
@@ -50,7 +54,7 @@ def filled_in(expr: str, variables: dict) -> str:
 def rules_without_waiting() -> str:
     """The rule file with its waits and its interval cut to a second."""
     text = RULES.read_text()
-    text = re.sub(r'^(\s+)for: "\d+[mh]"$', r"\1for: 1s", text, flags=re.M)
+    text = re.sub(r'^(\s+)(for|keep_firing_for): "\d+[mh]"$', r"\1\2: 1s", text, flags=re.M)
     return re.sub(r'^(\s+)interval: "\d+[mh]"$', r"\1interval: 1s", text, flags=re.M)
 
 

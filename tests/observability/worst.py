@@ -54,7 +54,7 @@ def broken(dataset: str, now: float, count: int, more: dict) -> dict:
         'gapmend_dates_flagged{flag="regressed"}': 1,
         "gapmend_paused_until_timestamp_seconds": 0,
     }
-    for status in ["no_dump", "quarantined", "partial", "bad_dump"]:
+    for status in ["no_dump", "quarantined", "partial", "bad_dump", "unpublished"]:
         values[f'gapmend_dates{{status="{status}"}}'] = 2
     return {with_label(name, f'dataset="{dataset}"'): value for name, value in (values | more).items()}
 
@@ -63,11 +63,11 @@ def with_label(name: str, label: str) -> str:
     return name.replace("{", f"{{{label},") if "{" in name else f"{name}{{{label}}}"
 
 
-def process(now: float, count: int, acting: int) -> dict:
+def process(now: float, count: int, acting: int, ticked: float = HOUR) -> dict:
     return {
         'gapmend_build_info{version="0",revision="0"}': 1,
         "gapmend_acting": acting,
-        "gapmend_loop_last_tick_timestamp_seconds": now - HOUR,
+        "gapmend_loop_last_tick_timestamp_seconds": now - ticked,
         "gapmend_config_last_reload_successful": 0,
         "process_start_time_seconds": now if count % 2 else now - 1,
         'gapmend_ledger_errors_total{operation="create"}': count,
@@ -81,6 +81,11 @@ def worst(now: float, count: int) -> dict:
     pausing = {"gapmend_paused_until_timestamp_seconds": now + HOUR}
     return (process(now, count, 1) | broken("feed", now, count, {}) | broken("unseen", now, count, unseen)
             | broken("pausing", now, count, pausing))
+
+
+def leads(now: float, count: int) -> dict:
+    """One of two that are leaders."""
+    return worst(now, count) | process(now, count, 1, ticked=0)
 
 
 class Exporter:
@@ -116,22 +121,34 @@ def is_whole(alert: dict):
     for what, text in alert["annotations"].items():
         if re.search(r"<error|<no value>|\{\{|%!|  |``| \.|NaN|\+Inf|name `|name $", text):
             raise SystemExit(f"{name}: its {what} is not whole: {text}")
-    for label in ["severity", "service", "audience"]:
+    for label in ["severity", "app", "audience"]:
         if not alert["labels"].get(label):
             raise SystemExit(f"{name}: no label {label}")
 
 
+def same_without_recording(prometheus: Prometheus, alert):
+    """Grafana's form, in which the recording rules are inlined, finds the same series."""
+    asked = {expr: {tuple(sorted((name, value) for name, value in series["metric"].items() if name != "__name__"))
+                    for series in prometheus.now(expr)}
+             for expr in (alert.expr, kit.inlined(alert.expr))}
+    recorded, inlined = asked.values() if len(asked) == 2 else (set(), set())
+    if recorded != inlined:
+        raise SystemExit(f"{alert.name}: {recorded} by the rules, {inlined} in Grafana's form")
+
+
 def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="gapmend-worst-"))
-    going, one, two = Exporter(worst), Exporter(worst), Exporter(worst)
+    going, broken_one, one, two = Exporter(worst), Exporter(worst), Exporter(leads), Exporter(leads)
     idle = Exporter(lambda now, count: process(now, count, 0))
-    targets = {"going": [going.address], "broken": [one.address], "two": [one.address, two.address],
+    targets = {"going": [going.address], "broken": [broken_one.address], "two": [one.address, two.address],
                "idle": [idle.address]}
     names = {alert.name for alert in kit.ALERTS}
     try:
         with Prometheus(folder, targets, kit.rules_without_waiting()) as prometheus:
             until("all but the silence fires", lambda: names - {"GapmendDown"} <= prometheus.firing(),
                   show=lambda: f"; not firing: {sorted(names - prometheus.firing())}")
+            for alert in kit.ALERTS:
+                same_without_recording(prometheus, alert)
             going.stop()
             until("silence fires", lambda: "GapmendDown" in prometheus.firing())
             alerts = [alert for alert in prometheus.alerts() if alert["state"] == "firing"]

@@ -19,11 +19,6 @@ impl Engine {
     /// Publishes the state after a pass, for metrics, HTTP and the progress display.
     pub(in crate::daemon) fn publish_report(&self) {
         let now = self.world.now();
-        let datasets = self
-            .settings
-            .datasets
-            .values()
-            .map(|dataset| (dataset.name.clone(), self.dataset_report(dataset, now)));
         let looks_only = self.looks != Looks::AndActs;
         let state = self.shared_state();
         let somebody_acts = state.acting.writer.is_some();
@@ -41,10 +36,15 @@ impl Engine {
             ledger_problem: self.ledger_problem(),
             next_scan_at: slots::next(&self.settings.schedule, now).map(|slot| slot.at),
             ledger: state,
-            datasets: datasets.collect(),
+            datasets: self.dataset_reports(now),
             region: self.settings.aws.region.clone(),
             config: self.config.clone(),
         }));
+    }
+
+    pub(super) fn dataset_reports(&self, now: DateTime<Utc>) -> BTreeMap<String, DatasetReport> {
+        let datasets = self.settings.datasets.values();
+        datasets.map(|dataset| (dataset.name.clone(), self.dataset_report(dataset, now))).collect()
     }
 
     /// What the ledger adds up to; the same copy as last time while no entry was added.

@@ -68,7 +68,7 @@ impl Engine {
         let clear = scan.known().is_some();
         let dataset_name = dataset.name.clone();
         self.recorder.record(&Happening::Scanned { dataset: dataset_name.clone(), clear, seconds });
-        let missed = due.map_or(0, |(_, missed)| missed);
+        let missed = self.newly_missed(&dataset.name, due);
         if missed > 0 {
             tracing::warn!(dataset = dataset_name, missed, "slots of the schedule were missed");
             let happening = Happening::SlotsMissed { dataset: dataset_name.clone(), slots: missed };
@@ -84,6 +84,21 @@ impl Engine {
             self.write(vec![Event::Scanned { dataset: dataset_name, scan: record }]).await?;
         }
         Ok(())
+    }
+
+    /// Slots that were missed before the one that is due, unless an earlier attempt at the same
+    /// slot counted them: an incomplete scan is retried many times.
+    fn newly_missed(&mut self, name: &str, due: Option<(slots::Slot, u32)>) -> u32 {
+        let Some((slot, missed)) = due else { return 0 };
+        let recorded = self.ledger.state().datasets.get(name).and_then(|state| state.last_attempted_slot);
+        let memory = self.datasets.entry(name.to_owned()).or_default();
+        let attempted = recorded.max(memory.attempted_slot);
+        memory.attempted_slot = Some(slot.date);
+        let after = |last| slots::due(&self.settings.schedule, Some(last), slot.at);
+        match attempted {
+            Some(last) => after(last).map_or(0, |(_, missed)| missed),
+            None => missed,
+        }
     }
 
     /// Both looks side by side, for those who do nothing between them.

@@ -10,7 +10,7 @@ use super::{PREFIX, REVISION, VERSION};
 use crate::config::Mode;
 use crate::daemon::{DatasetReport, Names, Report};
 use crate::domain::{DateStatus, Flag, RunOutcome, Stage, TriggerState};
-use crate::ledger::{DatasetState, Hold, Run};
+use crate::ledger::{DatasetState, Hold, Run, ScanRecord};
 use crate::plan::{Census, Newest, Rest};
 
 /// What every date's metric means by its instant.
@@ -66,7 +66,10 @@ const OF_A_DATASET: [Single; 25] = [
     (
         "whole_through_timestamp_seconds",
         end_of_day!("The last date up to which every expected date is available or waived"),
-        |view| view.of_census(|census| census.whole_through),
+        |view| match (&view.dataset.census, view.recorded_scan()) {
+            (None, Some(scan)) => scan.whole_through.map_or(0, day_end_seconds),
+            _ => view.of_census(|census| census.whole_through),
+        },
     ),
     ("latest_available_timestamp_seconds", end_of_day!("The newest available date"), |view| {
         view.of_census(|census| census.latest_available)
@@ -283,6 +286,11 @@ impl<'a> View<'a> {
         self.report.ledger.datasets.get(self.name)
     }
 
+    /// The last complete scan, for the time before this process has made its own.
+    fn recorded_scan(&self) -> Option<&'a ScanRecord> {
+        self.state()?.last_scan.as_ref().map(|(_, record)| record)
+    }
+
     fn runs(&self) -> impl DoubleEndedIterator<Item = &'a Run> + use<'a> {
         let name = self.name;
         self.report.ledger.runs.iter().filter(move |run| run.dataset == name)
@@ -324,6 +332,10 @@ impl<'a> View<'a> {
     }
 
     fn dates_by_status(&self) -> Vec<(&'static str, i64)> {
+        if let (None, Some(scan)) = (&self.dataset.census, self.recorded_scan()) {
+            let number = |status: DateStatus| scan.counts.get(status.label()).copied().unwrap_or(0);
+            return DateStatus::ALL.map(|status| (status.label(), i64::from(number(status)))).to_vec();
+        }
         let window = || {
             let census = self.dataset.census.as_deref();
             census.into_iter().flat_map(|census| &census.dates).filter(|verdict| verdict.in_window)

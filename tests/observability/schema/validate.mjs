@@ -58,7 +58,7 @@ for (const panel of dashboard.panels) {
   }
 }
 
-const rules = parse(read(rulesFile)).groups.flatMap((group) => group.rules);
+const rules = parse(read(rulesFile)).groups.flatMap((group) => group.rules).filter((rule) => rule.alert);
 const provisioned = parse(read(provisionedFile));
 if (provisioned.apiVersion !== 1) faults.push('alerts: apiVersion is not 1');
 const made = provisioned.groups.flatMap((group) => {
@@ -69,21 +69,24 @@ const made = provisioned.groups.flatMap((group) => {
 });
 const inGrafana = (text) => text.replaceAll('$value', '$values.query.Value');
 const panelIds = new Set(dashboard.panels.map((panel) => panel.id));
-if (rules.length !== made.length) faults.push('alerts: the two forms differ in number');
+// Grafana alone tells that its data source is gone.
+if (rules.length + 1 !== made.length) faults.push('alerts: the two forms differ in number');
 for (const rule of rules) {
   const twin = made.find((one) => one.title === rule.alert);
   if (!twin) { faults.push(`${rule.alert} is not provisioned`); continue; }
   const query = twin.data.find((node) => node.refId === 'query').model;
   const [, found, fires] = twin.data.map((node) => node.model);
   const same = [
-    ['expression', query.expr, rule.expr],
+    ['recording rules', /gapmend:/.test(query.expr), false],
     ['for', twin.for, rule.for ?? '0m'],
+    ['keep_firing_for', twin.keepFiringFor, rule.keep_firing_for],
     ['labels', JSON.stringify(twin.labels), JSON.stringify(rule.labels)],
     ['condition', twin.condition, 'fires'],
     ['math', found.expression, 'is_number($query) || is_nan($query) || is_inf($query)'],
     ['threshold', `${fires.expression} ${JSON.stringify(fires.conditions[0].evaluator)}`,
       'found {"type":"gt","params":[0]}'],
     ['noDataState', twin.noDataState, 'OK'],
+    ['execErrState', twin.execErrState, rule.alert === 'GapmendWatchdog' ? 'OK' : 'KeepLast'],
   ];
   for (const name of Object.keys(rule.annotations)) {
     same.push([name, twin.annotations[name], inGrafana(rule.annotations[name])]);
@@ -94,6 +97,8 @@ for (const rule of rules) {
   if (!/^[A-Za-z0-9_-]{1,40}$/.test(twin.uid)) faults.push(`${rule.alert}: uid ${twin.uid}`);
   if (!panelIds.has(twin.panelId)) faults.push(`${rule.alert}: no panel ${twin.panelId}`);
 }
+const onError = made.filter((rule) => rule.execErrState === 'Alerting').map((rule) => rule.title);
+if (onError.join() !== 'GapmendPrometheusUnreachable') faults.push(`alerts on an error: ${onError}`);
 if (new Set(made.map((rule) => rule.uid)).size !== made.length) faults.push('alerts: a uid twice');
 
 // What each kind of provisioning file must have, by Grafana's loader.
