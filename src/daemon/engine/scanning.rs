@@ -90,7 +90,8 @@ impl Engine {
     /// slot counted them: an incomplete scan is retried many times.
     fn newly_missed(&mut self, name: &str, due: Option<(slots::Slot, u32)>) -> u32 {
         let Some((slot, missed)) = due else { return 0 };
-        let recorded = self.ledger.state().datasets.get(name).and_then(|state| state.last_attempted_slot);
+        let recorded =
+            self.ledger.state().datasets.get(name).and_then(|state| state.last_attempted_slot);
         let memory = self.datasets.entry(name.to_owned()).or_default();
         let attempted = recorded.max(memory.attempted_slot);
         memory.attempted_slot = Some(slot.date);

@@ -334,7 +334,9 @@ impl<'a> View<'a> {
     fn dates_by_status(&self) -> Vec<(&'static str, i64)> {
         if let (None, Some(scan)) = (&self.dataset.census, self.recorded_scan()) {
             let number = |status: DateStatus| scan.counts.get(status.label()).copied().unwrap_or(0);
-            return DateStatus::ALL.map(|status| (status.label(), i64::from(number(status)))).to_vec();
+            return DateStatus::ALL
+                .map(|status| (status.label(), i64::from(number(status))))
+                .to_vec();
         }
         let window = || {
             let census = self.dataset.census.as_deref();

@@ -220,3 +220,18 @@ fn metrics_are_a_recorder() {
         recorder.record(&Happening::LedgerFailed { operation: Operation::Create.label() });
     }
 }
+
+#[test]
+fn before_the_first_pass_the_last_recorded_scan_is_shown() {
+    let mut report = sample::first_report();
+    report.ledger = sample::report().ledger;
+    let recorded = report.ledger.datasets[sample::NAME].last_scan.clone();
+    let (_, scan) = recorded.expect("the sample's ledger has a scan");
+    let text = rendered(&report);
+    for (status, number) in &scan.counts {
+        let series = format!("gapmend_dates{{dataset=\"liberator\",status=\"{status}\"}}");
+        assert!((value(&text, &series) - f64::from(*number)).abs() < 0.1, "{series}");
+    }
+    let overlaps = value(&text, "gapmend_overlapping_loads_total{dataset=\"liberator\"}");
+    assert!((overlaps - 1.0).abs() < 0.1, "what the ledger counts is there from the first scrape");
+}

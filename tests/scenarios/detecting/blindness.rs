@@ -203,3 +203,32 @@ async fn values_that_are_no_dates_in_the_format_are_blind() {
         }
     }
 }
+
+/// Slots that the ledger says were missed, over all of its scans.
+fn missed_slots(bed: &Bed) -> u64 {
+    let numbers = |bytes: &Vec<u8>| {
+        let entry: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+        let events = entry["events"].as_array().unwrap().clone();
+        events.iter().map(|event| event["scan"]["missed_slots"].as_u64().unwrap_or(0)).sum::<u64>()
+    };
+    bed.store.entries().values().map(|bytes| numbers(&bytes.to_vec())).sum()
+}
+
+#[tokio::test]
+async fn a_missed_slot_is_counted_once_however_often_an_incomplete_scan_is_tried_again() {
+    let (bed, engine) = after_a_clear_look().await;
+    drop(engine);
+    bed.clock.sleep(std::time::Duration::from_hours(72)).await;
+    denied("glue:GetTables")(&mut bed.sim.lock());
+    let mut engine = bed.acting_engine().await;
+    for _ in 0..4 {
+        let pass = engine.pass("liberator").await;
+        assert_eq!(pass.outcome, PassOutcome::Error, "{}", pass.detail);
+        bed.clock.sleep(std::time::Duration::from_mins(6)).await;
+    }
+    assert_eq!(missed_slots(&bed), 2, "three nights are due, and the last is being tried");
+    drop(engine);
+    let mut engine = bed.acting_engine().await;
+    engine.pass("liberator").await;
+    assert_eq!(missed_slots(&bed), 2, "a new process reads in the ledger that they were counted");
+}
