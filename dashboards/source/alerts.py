@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from promql import (
     AT_REST, LAST_SCAN, QUIET, SCANNED, STALLED, any_of, events, heard, last_seen, ledger_events, now, one,
-    over_instances, record,
+    over_instances, record, without_label,
 )
 
 # Thresholds, in seconds where a name does not say otherwise.
@@ -273,7 +273,7 @@ ALERTS = [
     # ---- the trigger ----------------------------------------------------------------------
     Alert(
         "GapmendTriggerDisabledByOther", "ticket",
-        with_names(f"{one(last_seen(STATE, 'state'), 'state', 'disabled_by_other')} == 1"),
+        with_names(without_label(f"{one(last_seen(STATE, 'state'), 'state', 'disabled_by_other')} == 1", "state")),
         "4h",
         "The live trigger has been disabled for hours, and not by gapmend.",
         "Rule {{ $labels.rule }} of {{ $labels.dataset }} is disabled, and not by gapmend, which never "

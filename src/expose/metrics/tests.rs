@@ -8,6 +8,7 @@ use crate::daemon::NoRecorder;
 use crate::domain::{ErrorClass, FailureReason, RunOutcome, Stage};
 use crate::expose::sample;
 use crate::ledger::store::Operation;
+use crate::ledger::{ScanCause, ScanRecord};
 
 /// Every name of the contract, without the prefix.
 const CONTRACT: &str = "whole_through_timestamp_seconds latest_available_timestamp_seconds
@@ -224,14 +225,31 @@ fn metrics_are_a_recorder() {
 #[test]
 fn before_the_first_pass_the_last_recorded_scan_is_shown() {
     let mut report = sample::first_report();
-    report.ledger = sample::report().ledger;
-    let recorded = report.ledger.datasets[sample::NAME].last_scan.clone();
-    let (_, scan) = recorded.expect("the sample's ledger has a scan");
+    let mut ledger = (*sample::report().ledger).clone();
+    let scan = ScanRecord {
+        cause: ScanCause::Slot,
+        slot: None,
+        missed_slots: 0,
+        counts: [("available".to_owned(), 88), ("no_dump".to_owned(), 2)].into(),
+        whole_through: Some(sample::at("2026-01-19T00:00:00Z").date_naive()),
+        available: Vec::new(),
+        queue: Vec::new(),
+        tables: 7,
+        partitions: 600,
+        config: String::new(),
+        blind: Vec::new(),
+    };
+    let state = ledger.datasets.get_mut(sample::NAME).unwrap();
+    state.last_scan = Some((sample::at("2026-03-15T04:00:00Z"), scan));
+    report.ledger = std::sync::Arc::new(ledger);
     let text = rendered(&report);
-    for (status, number) in &scan.counts {
-        let series = format!("gapmend_dates{{dataset=\"liberator\",status=\"{status}\"}}");
-        assert!((value(&text, &series) - f64::from(*number)).abs() < 0.1, "{series}");
-    }
+    let shown = |status: &str| {
+        value(&text, &format!("gapmend_dates{{dataset=\"liberator\",status=\"{status}\"}}"))
+    };
+    assert!((shown("available") - 88.0).abs() < 0.1 && (shown("no_dump") - 2.0).abs() < 0.1);
+    assert!(shown("missing").abs() < 0.1);
+    let through = value(&text, "gapmend_whole_through_timestamp_seconds{dataset=\"liberator\"}");
+    assert!((through - 1_768_867_200.0).abs() < 0.1, "2026-01-19 ends when 2026-01-20 begins");
     let overlaps = value(&text, "gapmend_overlapping_loads_total{dataset=\"liberator\"}");
     assert!((overlaps - 1.0).abs() < 0.1, "what the ledger counts is there from the first scrape");
 }
