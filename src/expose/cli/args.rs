@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use chrono::{Datelike, NaiveDate};
@@ -14,9 +15,16 @@ use clap_complete::Shell;
 use super::examples as shown;
 use crate::domain::DateSpan;
 use crate::domain::partition_date::{DateSpanError, YEARS};
+use crate::expose::metrics::REVISION;
 use crate::expose::telemetry::LogFormat;
 
-/// Where the configuration is looked for when nobody says.
+/// What `-V` prints: the release, and the revision that it was built from.
+fn version() -> &'static str {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    VERSION.get_or_init(|| format!("{} ({REVISION})", env!("CARGO_PKG_VERSION")))
+}
+
+/// Where the configuration is looked for without `--config`.
 const CONFIG_PATHS: [&str; 2] = ["gapmend.toml", "/etc/gapmend/gapmend.toml"];
 
 /// The longest pause: longer ones are a change of mode.
@@ -29,9 +37,15 @@ const WATCH_AT_LEAST: Duration = Duration::from_secs(1);
 const RANGE_LIMIT_DAYS: i64 = 366;
 
 /// Finds the dates missing from a data lake's raw zone and ingests them again,
-/// unattended, one at a time, without ever hurting the live ingestion.
+/// unattended, one at a time, without ever disturbing the live ingestion.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "gapmend", version, after_help = shown::EXAMPLES, propagate_version = true)]
+#[command(
+    name = "gapmend",
+    version = version(),
+    after_help = shown::EXAMPLES,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     /// The options that every command takes.
     #[command(flatten)]
@@ -63,13 +77,13 @@ impl Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// The configuration [default: ./gapmend.toml, else /etc/gapmend/gapmend.toml]
+    /// The configuration file [default: ./gapmend.toml, else /etc/gapmend/gapmend.toml]
     #[arg(long, global = true, value_name = "FILE", env = "GAPMEND_CONFIG_FILE")]
     pub config: Option<PathBuf>,
     /// Tables for people, or JSON for programs
     #[arg(long, global = true, value_name = "FORMAT", default_value = "table")]
     pub output: Output,
-    /// Only this dataset; needed by some commands where there are several
+    /// Only this dataset; some commands require it when there are several
     #[arg(long, global = true, value_name = "NAME")]
     pub dataset: Option<String>,
     /// What to log, to stderr: a level, or `target=level,…` [default: info for run, else warn]
@@ -111,83 +125,81 @@ pub enum Output {
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// The daemon: scans on schedule and heals what it may, one date at a time
+    /// Runs the daemon: scans on schedule and heals the allowed dates, one at a time
     ///
-    /// A first start scans at once, and a slot that was missed is caught up. Ends on SIGTERM
-    /// or Ctrl-C; a run in progress is taken up again by the next start.
+    /// The first start scans at once, and a missed slot is caught up. SIGTERM or Ctrl-C ends the
+    /// daemon; the next start continues the run in progress.
     #[command(after_help = shown::RUN_EXAMPLES)]
     Run,
-    /// Looks at everything and prints every date's status and the gaps; changes nothing
+    /// Read-only scan: every date's status, and the gaps
     #[command(after_help = shown::SCAN_EXAMPLES)]
     Scan(ScanArgs),
-    /// What would run next, in order, and for each other date why not; changes nothing
+    /// Read-only plan: what would run next, in order, and what blocks each other date
     #[command(after_help = shown::PLAN_EXAMPLES)]
     Plan,
     /// Heals in the foreground until the queue is done, with progress
     ///
-    /// Waits for back-off and live runs; ends on a pause, outside the permitted hours, or when
-    /// an operator has disabled the trigger. While a daemon acts, it is handed the request and
-    /// its progress is followed. Exit code 1 if a run failed or the queue is unfinished.
+    /// Waits for backoff and for live runs. Ends on a pause, outside the permitted hours, or when
+    /// an operator has disabled the trigger rule. If a daemon is the leader, queues the request
+    /// with it and follows its progress. Exit code 1 if a run failed or the queue is unfinished.
     #[command(after_help = shown::HEAL_EXAMPLES)]
     Heal(HealArgs),
-    /// The trigger, the run in progress, the queue and the last passes
+    /// Shows the trigger, the run in progress, the queue and recent activity
     #[command(after_help = shown::STATUS_EXAMPLES)]
     Status(StatusArgs),
-    /// Past attempts, with every id, who asked and why
+    /// Lists past attempts, with every AWS id, who asked and why
     #[command(after_help = shown::HISTORY_EXAMPLES)]
     History(HistoryArgs),
-    /// The evidence for one date, why it is or is not queued, and what to do about it
+    /// Shows the evidence for one date, why it is queued or not, and what to do
     #[command(after_help = shown::EXPLAIN_EXAMPLES)]
     Explain(ExplainArgs),
     /// Checks the configuration and, read-only, everything that it names in AWS
     #[command(after_help = shown::CHECK_EXAMPLES)]
     Check,
-    /// Asks the daemon on this machine whether its loop is alive; for supervisors of containers
+    /// Asks the local daemon whether its loop is alive; for container health checks
     #[command(after_help = shown::HEALTHCHECK_EXAMPLES)]
     Healthcheck,
-    /// Everything on this machine against an embedded AWS: no account, no network
+    /// Runs everything locally against an embedded AWS: no account, no network
     Demo(DemoArgs),
     /// Prints the configuration in use, or its schema
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Puts a missing dump into the landing bucket, with the trigger held
+    /// Uploads a missing dump into the landing bucket, with the trigger rule disabled meanwhile
     ///
-    /// The file is checked, its parts are sent, then the rule is disabled behind a dead man's
-    /// switch, the object is made, its event settles, and the rule is enabled again. Killed at
-    /// any moment, it is taken up by the next pass of whoever acts; `trigger release` ends a
-    /// hold by hand.
+    /// Checks the file and uploads its parts. Then arms a dead man's switch, disables the rule,
+    /// completes the upload, waits for its event to settle, and enables the rule again. After a
+    /// kill at any moment the leader's next pass continues; `trigger release` ends a hold by hand.
     #[command(after_help = shown::UPLOAD_EXAMPLES)]
     Upload(UploadArgs),
-    /// Forgives a date's failed attempts and ends its quarantine
+    /// Resets a date's attempt counter and ends its quarantine
     ///
-    /// The answer says what that changes: a date that safety, `deny` or the mode keeps from
-    /// being run is kept from it still.
+    /// The answer says what that changes: `deny`, the mode and the safety rules still apply.
     #[command(after_help = shown::RETRY_EXAMPLES)]
     Retry(RetryArgs),
-    /// Ends the run in progress, whose date waits for the next slot; or an upload
+    /// Cancels the run in progress, or an upload; the date waits for the next slot
     ///
-    /// Our task is stopped while it loads. What comes after the load goes on in AWS by itself;
-    /// once its export has begun, the date cannot be begun from the top any more. Where no run
-    /// is in progress, an upload that is not being written yet is ended.
+    /// While the load runs, gapmend stops its task. Later stages go on in AWS by themselves: once
+    /// the export has begun, the date can no longer be loaded from the start. Without a run in
+    /// progress, an upload that is not yet being completed is cancelled.
     #[command(after_help = shown::CANCEL_EXAMPLES)]
     Cancel(AskedArgs),
-    /// Starts nothing for a while; a run in progress goes on
+    /// Starts no run for a while; a run in progress goes on
     #[command(after_help = shown::PAUSE_EXAMPLES)]
     Pause(PauseArgs),
     /// Ends a pause, or a stop after too many failures
     #[command(after_help = shown::RESUME_EXAMPLES)]
     Resume(AskedArgs),
-    /// The record of everything that was decided and done
+    /// Reads the ledger, the record of everything that gapmend decided and did
     #[command(subcommand)]
     Ledger(LedgerCommand),
-    /// Ends the use of gapmend: pauses, ends the run, releases the trigger, says what is left
+    /// Retires gapmend: pauses, ends the run, releases the trigger, lists what remains
     ///
-    /// The run in progress is finished first, or ended with --cancel. Then the trigger is
-    /// released where gapmend holds it, its dead man's switch is deleted, and what remains in
-    /// AWS and on disk is listed. Nothing else is deleted.
+    /// Finishes the run in progress first, or cancels it with --cancel. Then releases the trigger
+    /// if gapmend holds it, deletes its dead man's switch, and lists what remains in AWS and on
+    /// disk. Deletes nothing else.
     #[command(after_help = shown::RETIRE_EXAMPLES)]
     Retire(RetireArgs),
-    /// The event rule that fires the live run
+    /// Shows or releases the event rule that fires the live run
     #[command(subcommand)]
     Trigger(TriggerCommand),
     /// Prints completions for a shell
@@ -210,7 +222,7 @@ pub struct ScanArgs {
     /// Print only the calendar
     #[arg(long, conflicts_with = "request")]
     pub calendar: bool,
-    /// Ask the daemon to look now, in place of looking here
+    /// Ask the daemon to scan now, instead of scanning here
     #[arg(long, conflicts_with = "exit_code")]
     pub request: bool,
     /// Who asked, and why.
@@ -221,10 +233,10 @@ pub struct ScanArgs {
 /// `gapmend status`.
 #[derive(Clone, Debug, Args)]
 pub struct StatusArgs {
-    /// Go on showing it until Ctrl-C
+    /// Refresh until Ctrl-C
     #[arg(long)]
     pub watch: bool,
-    /// With --watch: how often to look
+    /// With --watch: the time between two refreshes
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = every)]
     pub every: Duration,
 }
@@ -234,17 +246,17 @@ pub struct StatusArgs {
 pub struct HealArgs {
     /// Only this date, or range like 2022-06-10..2022-06-20; may be given again
     ///
-    /// A date asked for by name stands above the allowlist (which is recorded), never above
-    /// safety, `deny` or mode `observe`.
+    /// A date asked for by name bypasses the allowlist (the ledger records that), but never the
+    /// safety rules, `deny` or mode `observe`.
     #[arg(long = "date", value_name = "DATE", value_parser = days)]
     pub dates: Vec<DateSpan>,
-    /// At most so many runs
+    /// Maximum number of runs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max: Option<u32>,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Act in place of the daemon that acts now, which then stands by
+    /// Take over from the active daemon, which becomes the standby
     #[arg(long)]
     pub take_over: bool,
     /// Who asked, and why.
@@ -271,13 +283,13 @@ pub struct UploadArgs {
     /// The date that it belongs to
     #[arg(long, value_name = "DATE", value_parser = day)]
     pub date: NaiveDate,
-    /// It is today's own dump: no hold, for it is to fire the live run
+    /// Today's own dump: no hold, because it must fire the live run
     #[arg(long)]
     pub live: bool,
-    /// Write over the dump that is there
+    /// Overwrite the existing dump
     #[arg(long)]
     pub replace: bool,
-    /// Whatever its size is, against `min_size` and the neighbouring dates
+    /// Accept any size, against `min_size` and the neighbouring dates
     #[arg(long)]
     pub force_size: bool,
     /// Who asked, and why.
@@ -291,7 +303,7 @@ pub struct HistoryArgs {
     /// Only the attempts at this date, with their stages
     #[arg(long, value_name = "DATE", value_parser = day)]
     pub date: Option<NaiveDate>,
-    /// At most so many attempts, the newest first
+    /// Maximum number of attempts, newest first
     #[arg(long, value_name = "N", default_value = "30")]
     pub limit: NonZeroUsize,
 }
@@ -391,7 +403,7 @@ pub struct ExportArgs {
 /// `gapmend retire`.
 #[derive(Clone, Debug, Args)]
 pub struct RetireArgs {
-    /// End the run in progress in place of finishing it
+    /// Cancel the run in progress instead of finishing it
     #[arg(long)]
     pub cancel: bool,
     /// Who asked, and why.
@@ -402,13 +414,13 @@ pub struct RetireArgs {
 /// `gapmend trigger`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum TriggerCommand {
-    /// The rule's state, since when, and whose doing it is
+    /// Shows the rule's state, since when, and who caused it
     #[command(after_help = shown::TRIGGER_EXAMPLES)]
     Status,
-    /// Enables the rule again if gapmend had disabled it
+    /// Enables the rule again if gapmend disabled it
     ///
-    /// The ledger's open hold, or the dead man's switch of gapmend's name, says whose doing it
-    /// is. A rule that somebody else disabled is left alone.
+    /// The ledger's open hold, or gapmend's dead man's switch, proves who disabled it. A rule that
+    /// an operator disabled is left alone.
     #[command(after_help = shown::TRIGGER_EXAMPLES)]
     Release,
 }
@@ -416,10 +428,10 @@ pub enum TriggerCommand {
 /// Why something is asked for; written to the ledger.
 #[derive(Clone, Debug, Default, Args)]
 pub struct AskedArgs {
-    /// Why, for the ledger
+    /// Reason to record
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
-    /// Where it was agreed, for the ledger
+    /// Ticket ID to record
     #[arg(long, value_name = "ID")]
     pub ticket: Option<String>,
 }
