@@ -275,6 +275,7 @@ async fn a_rule_shows_its_ecs_target_and_can_be_switched_twice() {
         platform_version: Some("1.4.0".into()),
         task_count: Some(1),
         network: Some(network),
+        not_copied: Vec::new(),
     };
     assert_eq!(rule.targets, [expected]);
 

@@ -5,7 +5,7 @@
 //! ledger can be written. Every task that may enable the rule shares one of these.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -23,6 +23,8 @@ pub struct HoldNotes(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     steps: Mutex<BTreeMap<Noted, DateTime<Utc>>>,
+    /// Holds every request of which to disable the rule was refused: nothing was done to it.
+    refused: Mutex<BTreeSet<String>>,
     /// One enables the rule at a time.
     turn: Semaphore,
     news: Notify,
@@ -30,8 +32,9 @@ struct Shared {
 
 impl Default for HoldNotes {
     fn default() -> Self {
-        let (steps, turn, news) = (Mutex::default(), Semaphore::new(1), Notify::new());
-        Self(Arc::new(Shared { steps, turn, news }))
+        let (steps, refused) = (Mutex::default(), Mutex::default());
+        let (turn, news) = (Semaphore::new(1), Notify::new());
+        Self(Arc::new(Shared { steps, refused, turn, news }))
     }
 }
 
@@ -44,6 +47,25 @@ impl HoldNotes {
     pub fn remember(&self, hold: &str, step: HoldStep, at: DateTime<Utc>) {
         self.steps().entry((hold.to_owned(), step)).or_insert(at);
         self.0.news.notify_one();
+    }
+
+    fn refused(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes whether all that this process asked of the hold's rule was refused.
+    pub(super) fn note_refusal(&self, hold: &str, refused: bool) {
+        if refused {
+            self.refused().insert(hold.to_owned());
+        } else {
+            self.refused().remove(hold);
+        }
+    }
+
+    /// Whether the rule was never disabled for this hold, although that was intended.
+    #[must_use]
+    pub fn was_refused(&self, hold: &str) -> bool {
+        self.refused().contains(hold)
     }
 
     /// Whether a step was seen done by this process.

@@ -115,13 +115,25 @@ impl Actor<'_> {
         event_bus: &str,
     ) -> Result<Acted, LedgerError> {
         let first = self.step_at(&hold, HoldStep::Armed).is_none();
+        if first || self.notes.was_refused(&hold) {
+            match self.platform.rule(rule, event_bus).await {
+                Err(error) => return Ok(Acted::Unanswered(error)),
+                // Nothing of ours was done to it: whoever disabled it now is at work.
+                Ok(read) if read.state == RuleState::Disabled => return Ok(Acted::DecideAgain),
+                Ok(_) => {}
+            }
+        }
         let intent = Event::HoldMoved { hold: hold.clone(), step: HoldStep::Armed };
         if self.ledger.append(vec![intent]).await? == Appended::Behind
             || !self.ledger.clear_for_effect().await?
         {
             return Ok(Acted::DecideAgain);
         }
-        match self.platform.disable_rule(rule, event_bus).await {
+        let answer = self.platform.disable_rule(rule, event_bus).await;
+        let nothing_done = first || self.notes.was_refused(&hold);
+        let refused = answer.as_ref().is_err_and(|error| error.class == ErrorClass::Conflict);
+        self.notes.note_refusal(&hold, nothing_done && refused);
+        match answer {
             Ok(()) => self.is_disabled(&hold, rule, event_bus).await,
             Err(error) if first && error.class == ErrorClass::Denied => {
                 self.may_not_disable(hold, rule, &error).await

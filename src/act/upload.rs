@@ -7,7 +7,7 @@ use chrono::Duration;
 
 use super::{Acted, Actor};
 use crate::domain::{ErrorClass, PassOutcome, RuleState};
-use crate::ledger::{Appended, Event, HoldStep, LedgerError, Request, Upload, UploadOutcome};
+use crate::ledger::{Appended, Event, Hold, HoldStep, LedgerError, Request, Upload, UploadOutcome};
 use crate::platform::{Answer, Created, Listing, ObjectInfo, PartsUpload, PlatformError};
 
 /// An upload whose beginning was never answered is told by its time; the clocks may differ so.
@@ -63,7 +63,25 @@ impl Actor<'_> {
     ///
     /// # Errors
     /// The ledger could not be written: nothing was asked for after that.
-    pub async fn write_live(&mut self, upload: &Upload) -> Result<Answer<()>, LedgerError> {
+    pub async fn write_live(
+        &mut self,
+        upload: &Upload,
+        (rule, event_bus): (&str, &str),
+    ) -> Result<Answer<()>, LedgerError> {
+        let disabled = match self.platform.rule(rule, event_bus).await {
+            Err(error) => Some((error.to_string(), Err(error))),
+            Ok(read) if read.state == RuleState::Disabled => {
+                let why = format!("rule {rule} is disabled by now: the dump would fire nothing");
+                Some((why, Ok(())))
+            }
+            Ok(_) => None,
+        };
+        if let Some((why, answer)) = disabled {
+            let left = self.forget(upload).await;
+            let detail = [Some(why), left].into_iter().flatten().collect::<Vec<_>>().join("; ");
+            self.ledger.record(ended(upload, UploadOutcome::Failed, detail)).await?;
+            return Ok(answer);
+        }
         self.ledger.record(Event::UploadWriting { upload: upload.id.clone() }).await?;
         let (outcome, detail, answer) = match self.make_object(upload).await {
             Ok(Found::Ours) => (UploadOutcome::Written, written_words(upload), Ok(())),
@@ -75,9 +93,37 @@ impl Actor<'_> {
         };
         let left = if outcome == UploadOutcome::Written { None } else { self.forget(upload).await };
         let detail = [Some(detail), left].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        if outcome == UploadOutcome::Written {
+            self.sweep_live(upload, (rule, event_bus)).await?;
+        }
         let id = upload.id.clone();
         self.ledger.record(Event::UploadEnded { upload: id, outcome, detail }).await?;
         Ok(answer)
+    }
+
+    /// A rule that was disabled at the moment of the write did not fire: the dump is driven if it
+    /// is our own hold, else it is counted, for an operator is at work.
+    async fn sweep_live(
+        &mut self,
+        upload: &Upload,
+        (rule, event_bus): (&str, &str),
+    ) -> Result<(), LedgerError> {
+        let read = self.platform.rule(rule, event_bus).await;
+        if read.is_ok_and(|read| read.state != RuleState::Disabled) {
+            return Ok(());
+        }
+        let Ok(Some(object)) = self.platform.marked_object(&upload.bucket, &upload.key).await
+        else {
+            return Ok(());
+        };
+        self.ledger.refresh().await?;
+        let hold = self.ledger.state().hold_of(&upload.dataset);
+        let missed = !hold.is_some_and(Hold::keeps_rule_disabled);
+        tracing::error!(rule, key = upload.key, "the rule was disabled at the moment of the write");
+        let (dataset, date) = (upload.dataset.clone(), upload.date);
+        let (key, etag) = (upload.key.clone(), object.etag);
+        let swept = Event::LiveDumpSwept { dataset, date, key, etag, missed };
+        self.ledger.record(swept).await.map(drop)
     }
 
     /// Asks for the object, once, and reads what became of it.

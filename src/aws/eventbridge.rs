@@ -45,27 +45,33 @@ impl Rules {
         let Some(state) = rule.state else {
             return Err(Failure::nonsense("a rule without a state").of(DESCRIBE_RULE));
         };
+        let (targets, others): (Vec<_>, Vec<_>) = self
+            .targets(name, event_bus)
+            .await?
+            .into_iter()
+            .partition(|target| target.ecs_parameters.is_some());
         Ok(Rule {
             name: rule.name.unwrap_or_else(|| name.to_owned()),
             state: rule_state(&state),
             managed_by: rule.managed_by,
-            targets: self.targets(name, event_bus).await?,
+            targets: targets.into_iter().filter_map(ecs_target).collect(),
+            other_targets: others.into_iter().map(|target| target.arn).collect(),
         })
     }
 
     /// Disables a rule; a repetition changes nothing.
     pub(super) async fn disable(&self, name: &str, event_bus: &str) -> Answer<()> {
         let request = self.client.disable_rule().name(name).event_bus_name(event_bus);
-        self.line.ask(DISABLE_RULE, Repeat::Safe, || request.clone().send()).await.map(drop)
+        self.line.ask(DISABLE_RULE, Repeat::Alone, || request.clone().send()).await.map(drop)
     }
 
     /// Enables a rule; a repetition changes nothing.
     pub(super) async fn enable(&self, name: &str, event_bus: &str) -> Answer<()> {
         let request = self.client.enable_rule().name(name).event_bus_name(event_bus);
-        self.line.ask(ENABLE_RULE, Repeat::Safe, || request.clone().send()).await.map(drop)
+        self.line.ask(ENABLE_RULE, Repeat::Alone, || request.clone().send()).await.map(drop)
     }
 
-    async fn targets(&self, rule: &str, event_bus: &str) -> Answer<Vec<RuleTarget>> {
+    async fn targets(&self, rule: &str, event_bus: &str) -> Answer<Vec<Target>> {
         let mut pages = Pages::of(LIST_TARGETS);
         let mut token = None;
         let mut targets = Vec::new();
@@ -78,7 +84,7 @@ impl Rules {
                 .limit(TARGETS_PER_PAGE)
                 .set_next_token(token);
             let page = self.line.read(LIST_TARGETS, || request.clone().send()).await?;
-            targets.extend(page.targets.unwrap_or_default().into_iter().filter_map(ecs_target));
+            targets.extend(page.targets.unwrap_or_default());
             token = pages.next(page.next_token)?;
             if token.is_none() {
                 return Ok(targets);
@@ -97,6 +103,17 @@ fn rule_state(state: &SdkRuleState) -> RuleState {
 
 fn ecs_target(target: Target) -> Option<RuleTarget> {
     let ecs = target.ecs_parameters?;
+    let set = [
+        ("Input", target.input.is_some()),
+        ("InputPath", target.input_path.is_some()),
+        ("InputTransformer", target.input_transformer.is_some()),
+        (
+            "CapacityProviderStrategy",
+            ecs.capacity_provider_strategy.is_some_and(|it| !it.is_empty()),
+        ),
+        ("PlacementConstraints", ecs.placement_constraints.is_some_and(|it| !it.is_empty())),
+    ];
+    let not_copied = set.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect();
     let network = ecs.network_configuration.and_then(|network| network.awsvpc_configuration);
     Some(RuleTarget {
         id: target.id,
@@ -105,6 +122,7 @@ fn ecs_target(target: Target) -> Option<RuleTarget> {
         platform_version: ecs.platform_version,
         task_count: ecs.task_count,
         network: network.map(network_of),
+        not_copied,
     })
 }
 

@@ -48,6 +48,9 @@ pub(super) enum Repeat {
     /// An effect that a repetition does not double (a token, a state, a create-if-absent):
     /// again after any passing failure, and never short of allowance, for holds are released so.
     Safe,
+    /// The same on something that others change too: a conflict says that somebody else is at it,
+    /// so the caller looks again before it asks again.
+    Alone,
     /// An effect that a repetition would double: again only when nothing was done.
     Once,
 }
@@ -138,7 +141,9 @@ impl Line {
     }
 
     fn may_ask_again(&self, operation: &'static str, repeat: Repeat, failure: &Failure) -> bool {
-        repeat.allows(failure.again)
+        let alone = repeat == Repeat::Alone && failure.class == ErrorClass::Conflict;
+        !alone
+            && repeat.allows(failure.again)
             && (repeat != Repeat::Read || self.allowance.take(service(operation).0, failure.class))
     }
 

@@ -140,6 +140,14 @@ fn dead_man(schedule: &GetScheduleOutput, group: &str, name: &str) -> Result<Dea
     {
         return Err("its time is flexible".to_owned());
     }
+    if let Some(after) = &schedule.action_after_completion
+        && *after != ActionAfterCompletion::Delete
+    {
+        return Err(format!("its action after completion is {}", after.as_str()));
+    }
+    if schedule.start_date.is_some() || schedule.end_date.is_some() {
+        return Err("it has a start or an end of its own".to_owned());
+    }
     let target = schedule.target.as_ref().ok_or("it has no target")?;
     if target.arn != ENABLE_RULE_TARGET {
         return Err(format!("its target is {}", target.arn));

@@ -41,12 +41,6 @@ pub(super) async fn release(global: &GlobalArgs, out: &mut Out) -> Outcome {
                 "rule {rule} was enabled, but is still seen disabled; ask again in a minute"
             )));
         }
-        Released::SwitchFired { at } => {
-            return Err(Failure::refused(format!(
-                "rule {rule} is disabled, but not by gapmend any more: its dead man's switch enabled it at {}; whoever disabled it since should enable it (if nobody did, the switch's role may not: enable it by hand, and see to events:EnableRule)",
-                at.format("%Y-%m-%d %H:%M UTC")
-            )));
-        }
         Released::NotOurs => {
             return Err(Failure::refused(format!(
                 "rule {rule} is disabled, and nothing says that gapmend did it: neither the ledger nor a dead man's switch; whoever disabled it should enable it"

@@ -124,7 +124,7 @@ async fn release(
                 trigger.rule
             )));
         }
-        Released::NotOurs | Released::SwitchFired { .. } => {
+        Released::NotOurs => {
             "is disabled, and not by gapmend: whoever did it should know".to_owned()
         }
     };

@@ -98,7 +98,7 @@ fn supervisor() -> Supervisor {
 async fn release_by_switch(session: &Session) {
     for (name, dataset) in &session.settings.datasets {
         match daemon::release(&session.world, None, dataset).await {
-            Ok(Released::NotDisabled | Released::NotOurs | Released::SwitchFired { .. }) => {}
+            Ok(Released::NotDisabled | Released::NotOurs) => {}
             Ok(Released::Enabled { proof, .. }) => {
                 tracing::warn!(
                     dataset = name,

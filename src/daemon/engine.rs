@@ -35,7 +35,7 @@ const TRIGGER_LOOK_MINUTES: i64 = 5;
 /// A pass looks closer so often at most: at what is in the way, then at the date.
 const CLOSER_LOOKS_AT_MOST: usize = 2;
 /// A fact is written against so many faster writers at most.
-const APPEND_TRIES: usize = 16;
+const APPEND_TRIES: u32 = 16;
 
 /// Everything that passes need; one process has one.
 pub struct Engine {
@@ -611,7 +611,7 @@ impl Engine {
                 return Ok(());
             }
         }
-        Ok(()) // courtesy entries only: the next pass says it again
+        Err(LedgerError::Contended { tries: APPEND_TRIES })
     }
 
     /// `enqueued_at` is when the run's date was first seen missing, before the run ended.

@@ -94,7 +94,8 @@ async fn turn(
     let hold = hold.filter(|hold| state.upload_of(hold).is_some_and(|known| known.id == id));
     let gives_up = shutdown.is_cancelled() && upload.writing_at.is_none();
     let rests = hold.is_none_or(|hold| gives_up && is_as_before(hold));
-    if !upload.is_open() && rests {
+    let drives = state.undriven(&upload.dataset).next().is_some() && !shutdown.is_cancelled();
+    if !upload.is_open() && rests && !drives {
         return Ok(Turn::Over(Box::new(upload)));
     }
     if !engine.ledger.is_acting()
@@ -164,6 +165,9 @@ fn news(state: &State, upload: &Upload, other: Option<&WhoActs>) -> UploadNews {
     let held_until = hold.map(|hold| hold.until);
     let words = match hold {
         None if upload.is_open() => "about to hold the trigger",
+        None if state.undriven(&upload.dataset).next().is_some() => {
+            "a live dump landed while the rule was disabled; its live run is about to be started"
+        }
         None => "done",
         Some(hold) => hold_words(hold, upload),
     };

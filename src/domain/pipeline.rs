@@ -247,6 +247,9 @@ pub struct RuleTarget {
     pub task_count: Option<i32>,
     /// Where its tasks run.
     pub network: Option<Network>,
+    /// What it sets that a run started by us would not have, such as an input; empty for the
+    /// pipeline's own.
+    pub not_copied: Vec<&'static str>,
 }
 
 /// The event rule that fires the live run.
@@ -260,6 +263,8 @@ pub struct Rule {
     pub managed_by: Option<String>,
     /// Its ECS targets.
     pub targets: Vec<RuleTarget>,
+    /// Its other targets, by ARN.
+    pub other_targets: Vec<String>,
 }
 
 /// A family of tasks, and what we need to read of them.

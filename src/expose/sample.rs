@@ -407,6 +407,7 @@ pub(super) fn upload() -> Upload {
             detail: "written under the hold".to_owned(),
         }),
         hold: Some(UploadHold {
+            broken: false,
             disabled_at: Some(at("2026-03-15T06:20:05Z")),
             enabled_at: Some(at("2026-03-15T06:37:20Z")),
             closed_at: at("2026-03-15T06:52:21Z"),

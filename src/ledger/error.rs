@@ -7,10 +7,10 @@ use super::store::{Operation, StoreError, Trouble};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
     /// The place could not be read or written.
-    #[error("reach the ledger")]
+    #[error("reach the ledger: {0}")]
     Store(#[from] StoreError),
     /// It is unknown whether the entry was written, after every try.
-    #[error("learn whether entry {seq} was written")]
+    #[error("learn whether entry {seq} was written: {source}")]
     Unsettled {
         /// The entry.
         seq: u64,
@@ -18,7 +18,7 @@ pub enum LedgerError {
         source: StoreError,
     },
     /// The entries do not add up.
-    #[error("replay the ledger at {place}")]
+    #[error("replay the ledger at {place}: {source}")]
     Replay {
         /// The store.
         place: String,
@@ -106,9 +106,7 @@ impl LedgerError {
     /// The error and its causes, in one line that fits after "failed to".
     #[must_use]
     pub fn in_words(&self) -> String {
-        let first: &dyn std::error::Error = self;
-        let causes = std::iter::successors(Some(first), |error| error.source());
-        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+        self.to_string()
     }
 
     /// What a person could do about it.

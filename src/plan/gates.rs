@@ -140,12 +140,20 @@ fn closed_by_pipeline(
     closed_by_drive(ledger, dataset, now).or_else(|| closed_by_tasks(&seen.watch.tasks)).or_else(
         || {
             let landing = seen.scan.known().map(|scan| &scan.landing)?;
-            closed_by_arrival(ledger, landing, dataset, now)
+            let unknown = arrival_unknown(landing, dataset).map(|why| Rest::OddTrigger { why });
+            unknown.or_else(|| {
+                let load = Duration::from_std(usual_load(ledger, dataset)).unwrap_or_default();
+                closed_by_arrival(landing, dataset, load, now)
+            })
         },
     )
 }
 
-fn paused(ledger: &State, dataset: &DatasetSettings, now: DateTime<Utc>) -> Option<Rest> {
+pub(super) fn paused(
+    ledger: &State,
+    dataset: &DatasetSettings,
+    now: DateTime<Utc>,
+) -> Option<Rest> {
     let until = ledger.datasets.get(&dataset.name)?.paused_until.filter(|until| *until > now)?;
     Some(Rest::Paused { until })
 }
@@ -199,6 +207,19 @@ pub(crate) fn odd_target(rule: &Rule, dataset: &DatasetSettings) -> Option<Strin
             family.unwrap_or("no task")
         )
     })
+}
+
+/// Why a live run of the rule's could not be started by us as it would start it itself, if so:
+/// such a rule is not held, for what lands in a hold would be lost.
+pub(crate) fn undrivable(rule: &Rule, dataset: &DatasetSettings) -> Option<String> {
+    let other = rule.other_targets.first().map(|arn| {
+        format!("rule {} has another target, {arn}, which gapmend could not start", rule.name)
+    });
+    let set = rule.targets.first().filter(|target| !target.not_copied.is_empty()).map(|target| {
+        let set = target.not_copied.join(", ");
+        format!("the target of rule {} sets {set}, which gapmend would not repeat", rule.name)
+    });
+    odd_target(rule, dataset).or(other).or(set)
 }
 
 /// The family of a task definition's ARN: what stands between `/` and the revision.
@@ -284,14 +305,27 @@ fn is_old(created_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
     created_at.is_none_or(|at| now - at > Duration::hours(EXPORT_NEVER_COMES_HOURS))
 }
 
-fn closed_by_arrival(
-    ledger: &State,
+/// Why nobody knows when the live dump comes, if so: then neither a load nor a hold may begin.
+pub(super) fn arrival_unknown(landing: &LandingView, dataset: &DatasetSettings) -> Option<String> {
+    let trigger = dataset.trigger.as_ref()?;
+    let unknown = trigger.arrival == Arrival::Learned && landing.usual_arrival_seconds.is_none();
+    unknown.then(|| {
+        format!(
+            "when the live dump lands could not be learned from the landing bucket: set datasets.{}.trigger.arrival to its usual time in UTC, such as \"23:05\", or to \"none\"",
+            dataset.name
+        )
+    })
+}
+
+/// Whether something that takes so long would meet the live dump: before it, while it is overdue,
+/// and while its event is on its way.
+pub(super) fn closed_by_arrival(
     landing: &LandingView,
     dataset: &DatasetSettings,
+    load: Duration,
     now: DateTime<Utc>,
 ) -> Option<Rest> {
     let settle = Duration::from_std(dataset.trigger.as_ref()?.settle).unwrap_or_default();
-    let load = Duration::from_std(usual_load(ledger, dataset)).unwrap_or_default();
     let late = Duration::hours(ARRIVES_LATE_HOURS);
     for (date, arrival) in arrivals(landing, dataset, now)? {
         let landed = landing.dumps.get(&date).and_then(|dumps| dumps.first());

@@ -21,8 +21,9 @@
 //!   and the release is asked for all the same, because this reading may be an old one, too: at
 //!   once while nothing of ours was written, else when its event has settled.
 //!
-//! A rule that is found **disabled** after the dead man's switch fired (its time is over, and it is
-//! gone) was enabled by it, and disabled by somebody else since: the hold ends without touching it.
+//! A rule that is found **disabled** after the time of the dead man's switch is still ours, though
+//! the switch is gone: it may have been deleted, or its role may not enable. Only a rule that was
+//! read as enabled ends a hold.
 //!
 //! What this never does: disable a rule that was found enabled in the middle of a hold, touch
 //! one that somebody else disabled, or let a hold outlast its `until`.

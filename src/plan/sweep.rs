@@ -11,8 +11,8 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 use sha2::{Digest, Sha256};
 
 use super::{Step, gates};
-use crate::config::{DatasetSettings, NetworkSource};
-use crate::domain::{Dump, ErrorClass, Seen, Stage, Task};
+use crate::config::{DatasetSettings, Mode, NetworkSource};
+use crate::domain::{Dump, ErrorClass, RuleState, Seen, Stage, Task};
 use crate::ledger::{Hold, HoldStep, HoldWhy, Run, State};
 use crate::observe::{EVENT_LATE_AT_MOST_MINUTES, Watch};
 use crate::platform::TaskRequest;
@@ -209,7 +209,8 @@ pub(super) fn drive(
     now: DateTime<Utc>,
 ) -> Option<Step> {
     let dump = ledger.undriven(&dataset.name).next()?;
-    if now.date_naive() != dump.date {
+    let begun = dump.drive.is_some();
+    if now.date_naive() != dump.date || !begun && may_not_start(ledger, watch, dataset, now) {
         return Some(Step::MissLiveDump {
             dataset: dataset.name.clone(),
             date: dump.date,
@@ -228,6 +229,20 @@ pub(super) fn drive(
         None => live_request(watch, dataset, dump.date, &dump.etag)?,
     };
     Some(Step::DriveLive { dataset: dataset.name.clone(), date: dump.date, task })
+}
+
+/// Driving is a start: not in mode `observe`, in a pause, or while an operator has the rule
+/// disabled. The dump is then counted, and alerted on, on its own day.
+fn may_not_start(
+    ledger: &State,
+    watch: &Watch,
+    dataset: &DatasetSettings,
+    now: DateTime<Utc>,
+) -> bool {
+    let rule = watch.rule.as_ref().and_then(Seen::known);
+    let held = ledger.hold_of(&dataset.name).is_some_and(Hold::keeps_rule_disabled);
+    let by_operator = rule.is_some_and(|rule| rule.state == RuleState::Disabled) && !held;
+    dataset.mode == Mode::Observe || gates::paused(ledger, dataset, now).is_some() || by_operator
 }
 
 /// From our load until its export exists a live task would destroy one of the two (H1, H2).
@@ -250,7 +265,7 @@ fn live_request(
     etag: &str,
 ) -> Option<TaskRequest> {
     let rule = watch.rule.as_ref()?.known()?;
-    if gates::odd_target(rule, dataset).is_some() {
+    if gates::undrivable(rule, dataset).is_some() {
         return None;
     }
     let target = rule.targets.first()?;

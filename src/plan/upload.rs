@@ -16,7 +16,7 @@ use super::rest::Rest;
 use super::start::Situation;
 use super::{Night, Step};
 use crate::config::{DatasetSettings, Mode};
-use crate::domain::Seen;
+use crate::domain::{ErrorClass, Seen};
 use crate::ledger::{HoldWhy, State, Upload, UploadOutcome};
 use crate::observe::{LandingView, Observation, Watch};
 
@@ -59,7 +59,16 @@ pub fn serve(
     let seen = Observation { scan: Seen::Blind(Vec::new()), watch: watch.clone(), confirmed: None };
     let night = Night { began_at: now, ends_at: now, max_runs: None, only: None };
     let situation = Situation { ledger, seen: &seen, dataset, night: &night, now };
+    let rule_causes = watch.rule.as_ref().map_or(&[][..], Seen::blindness);
+    if rule_causes.iter().any(|cause| cause.class == ErrorClass::NotFound) {
+        return end(UploadOutcome::Failed, "the trigger's rule does not exist".to_owned());
+    }
+    let broken = upload.hold.as_ref().is_some_and(|hold| hold.broken);
     let next = match ledger.hold_of(&dataset.name) {
+        None if broken => {
+            let why = "somebody else enabled the rule while it was held; it is not disabled again for this upload: upload the dump again when they are done";
+            return end(UploadOutcome::Failed, why.to_owned());
+        }
         None if upload.holds >= HOLDS_AT_MOST => {
             return end(UploadOutcome::Failed, format!("not written under {HOLDS_AT_MOST} holds"));
         }

@@ -204,6 +204,7 @@ pub(super) fn rule(record: &RuleRecord) -> Rule {
         state,
         managed_by: record.managed_by.clone(),
         targets: record.targets.iter().map(target).collect(),
+        other_targets: record.other_targets.clone(),
     }
 }
 
@@ -215,5 +216,6 @@ fn target(record: &TargetRecord) -> RuleTarget {
         platform_version: record.platform_version.clone(),
         task_count: Some(record.task_count),
         network: record.network.clone(),
+        not_copied: record.input.iter().map(|_| "Input").collect(),
     }
 }

@@ -53,6 +53,8 @@ pub struct TargetRecord {
     pub platform_version: Option<String>,
     /// Where its tasks run.
     pub network: Option<Network>,
+    /// What its tasks are given in place of the event.
+    pub input: Option<String>,
 }
 
 /// A rule.
@@ -74,6 +76,8 @@ pub struct RuleRecord {
     pub description: String,
     /// Its targets.
     pub targets: Vec<TargetRecord>,
+    /// The ARNs of targets that are no ECS tasks.
+    pub other_targets: Vec<String>,
 }
 
 /// A change of the rule's state.

@@ -94,6 +94,7 @@ impl WorldBuilder {
             launch_type: "FARGATE".to_owned(),
             platform_version: Some("1.4.0".to_owned()),
             network: Some(network),
+            input: None,
         };
         let rule = RuleRecord {
             name: names.rule.clone(),
@@ -104,6 +105,7 @@ impl WorldBuilder {
             event_pattern: event_pattern(&names.dump_bucket),
             description: "Starts the load when something is written into the bucket".to_owned(),
             targets: vec![target],
+            other_targets: Vec::new(),
         };
         world.events.initial.insert(names.rule.clone(), self.rule);
         world.events.rules.insert((names.event_bus.clone(), names.rule.clone()), rule);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{Datelike, Days, NaiveDate, NaiveTime};
 
-use super::events::RuleSetting;
+use super::events::{RuleRecord, RuleSetting};
 use super::glue::partition_path;
 use super::inspect::{Generation, Writer};
 use super::names::RawZone;
@@ -357,6 +357,20 @@ impl World {
     /// An apply finds the rule disabled and enables it (H15).
     pub fn terraform_enables_trigger(&mut self) {
         self.set_trigger(RuleSetting::Enabled, "terraform");
+    }
+
+    /// Somebody changes the rule or its target.
+    pub fn trigger_mut(&mut self) -> Option<&mut RuleRecord> {
+        let key = (self.names.event_bus.clone(), self.names.rule.clone());
+        self.events.rules.get_mut(&key)
+    }
+
+    /// A migration copies every object of a bucket: all were last written now.
+    pub fn migrate_bucket(&mut self, bucket: &str) {
+        let now = self.now;
+        for object in self.bucket_mut(bucket).into_iter().flat_map(|objects| objects.values_mut()) {
+            object.last_modified = now;
+        }
     }
 
     /// A person runs the task from the console: today's, or a date's. Returns its ARN.

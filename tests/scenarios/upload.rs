@@ -220,8 +220,10 @@ async fn a_rule_enabled_behind_our_back_before_the_write_keeps_the_write_from_be
     bed.serve_until(&mut engine, bed.clock.now() + TimeDelta::hours(2)).await;
     let state = engine.ledger().state().clone();
     let upload = state.upload(&id).unwrap();
-    assert_eq!(outcome(upload), UploadOutcome::Written, "under a hold of its own: {upload:#?}");
-    assert_eq!(upload.holds, 2);
+    assert_eq!(outcome(upload), UploadOutcome::Failed, "not disabled again: {upload:#?}");
+    let detail = &upload.end.as_ref().unwrap().detail;
+    assert!(detail.contains("somebody else enabled the rule"), "{detail}");
+    assert_eq!(upload.holds, 1);
     assert_fired_nothing(&bed);
     assert_nothing_left(&bed);
 }

@@ -318,6 +318,8 @@ async fn a_rule_is_switched_through_collisions_and_lost_answers() {
         Reply::ok(""),
     ])
     .await;
+    let collided = bench.aws.enable_rule("live", "default").await.unwrap_err();
+    assert_eq!(collided.class, ErrorClass::Conflict, "somebody else is at it: the caller looks");
     bench.aws.enable_rule("live", "default").await.unwrap();
     bench.aws.disable_rule("live", "default").await.unwrap();
     assert_eq!(bench.asked(), ["EnableRule", "EnableRule", "EnableRule", "DisableRule"]);

@@ -20,7 +20,7 @@ use gapmend::domain::Seen;
 use gapmend::expose::cli::args::{GlobalArgs, Output, UploadArgs};
 use gapmend::expose::cli::{Out, PartsProgress, upload_text};
 use gapmend::expose::{Exit, json};
-use gapmend::ledger::{Asked, Ledger, Upload, UploadOutcome};
+use gapmend::ledger::{Asked, Ledger, SweptDump, Upload, UploadOutcome};
 use gapmend::observe;
 use gapmend::plan::Rest;
 use tokio::sync::Notify;
@@ -43,6 +43,7 @@ pub(super) async fn upload(global: &GlobalArgs, args: &UploadArgs, out: &mut Out
     let file = LocalFile::read(&args.file).await?;
     let by = session.identify().await?;
     let mut engine = engine(&session).await?;
+    let swept_before = swept(&engine, &name);
     let again = taken_up(&mut engine, &dataset, &file, args, out).await?;
     let id = match again {
         Some(id) => id,
@@ -53,14 +54,47 @@ pub(super) async fn upload(global: &GlobalArgs, args: &UploadArgs, out: &mut Out
         }
     };
     let upload = tokio::select! {
-        upload = finish(&mut engine, &id, args, &signals, out) => upload?,
+        upload = finish(&mut engine, &id, &dataset, args, &signals, out) => upload?,
         () = signals.at_once.cancelled() => {
             return Err(Failure::other(
                 "ended at once; the next pass of a daemon ends what is held, and so does `gapmend trigger release`",
             ));
         }
     };
-    tell(&session, global, &dataset, &upload, out)
+    let told = tell(&session, global, &dataset, &upload, out)?;
+    let missed = tell_swept(&engine, &name, &swept_before, out)?;
+    Ok(if missed { Exit::Failed } else { told })
+}
+
+/// Live dumps that landed in a hold, so far.
+fn swept(engine: &Engine, name: &str) -> Vec<SweptDump> {
+    let state = engine.ledger().state().datasets.get(name);
+    state.map(|state| state.swept.clone()).unwrap_or_default()
+}
+
+/// Says what landed in the hold and fired nothing; answers whether its live run was not started.
+fn tell_swept(
+    engine: &Engine,
+    name: &str,
+    before: &[SweptDump],
+    out: &mut Out,
+) -> Result<bool, Failure> {
+    let mut lost = false;
+    for dump in swept(engine, name) {
+        if before.iter().any(|known| known.key == dump.key && known.etag == dump.etag) {
+            continue;
+        }
+        let landed = format!("the live dump {} landed while the rule was disabled", dump.key);
+        let became = match &dump.task_arn {
+            Some(task) => format!("its live run was started as task {task}"),
+            None => {
+                lost = true;
+                "its live run was NOT started: start it by hand before midnight UTC, see the runbook GapmendLiveDumpMissed".to_owned()
+            }
+        };
+        out.remark(&format!("{landed}; {became}"))?;
+    }
+    Ok(lost)
 }
 
 /// One that serves nothing but holds and uploads, and a run that is in progress already.
@@ -171,12 +205,13 @@ async fn send(
 async fn finish(
     engine: &mut Engine,
     id: &str,
+    dataset: &DatasetSettings,
     args: &UploadArgs,
     signals: &Signals,
     out: &mut Out,
 ) -> Result<Upload, Failure> {
     if args.live {
-        return write_live(engine, id).await;
+        return write_live(engine, id, dataset).await;
     }
     let mut said = String::new();
     let mut unheard = Ok(());
@@ -201,10 +236,18 @@ async fn finish(
     Ok(upload)
 }
 
-async fn write_live(engine: &mut Engine, id: &str) -> Result<Upload, Failure> {
+async fn write_live(
+    engine: &mut Engine,
+    id: &str,
+    dataset: &DatasetSettings,
+) -> Result<Upload, Failure> {
     let upload = known(engine.ledger(), id)?;
+    let Some(trigger) = &dataset.trigger else {
+        return Err(Failure::refused("no trigger is configured: nothing would be fired"));
+    };
+    let rule = (trigger.rule.as_str(), trigger.event_bus.as_str());
     let (_, config) = engine.world_and_config();
-    engine.actor(&config).write_live(&upload).await??;
+    engine.actor(&config).write_live(&upload, rule).await??;
     known(engine.ledger(), id)
 }
 

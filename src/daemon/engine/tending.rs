@@ -52,6 +52,9 @@ impl Engine {
         }
         let now = self.world.now();
         self.write_what_was_seen(name).await;
+        if let Some(pass) = self.give_up_what_others_disabled(name, watch).await? {
+            return Ok(Some(pass));
+        }
         let state = self.state_as_seen();
         let Some(step) = plan::tend(&state, watch, name, dataset, now) else { return Ok(None) };
         if let Step::MoveHold { hold, step, .. } = &step {
@@ -79,6 +82,41 @@ impl Engine {
         self.datasets.entry(name.to_owned()).or_default().trigger.untended = None;
         self.keep_tended(name, watch, &pass);
         Ok(Some(pass))
+    }
+
+    /// A rule that is found disabled although every request of ours was refused is somebody else's:
+    /// the hold ends without touching it.
+    async fn give_up_what_others_disabled(
+        &mut self,
+        name: &str,
+        watch: &Watch,
+    ) -> Result<Option<Pass>, LedgerError> {
+        let rule = watch.rule.as_ref().and_then(Seen::known);
+        let disabled = rule.is_some_and(|rule| rule.state == RuleState::Disabled);
+        let hold = self.ledger.state().hold_of(name);
+        let Some(hold) = hold.filter(|hold| disabled && self.notes.was_refused(&hold.id)) else {
+            return Ok(None);
+        };
+        let (hold, switch) = (hold.id.clone(), hold.dead_man.clone());
+        if let Some(switch) = switch
+            && let Err(error) =
+                self.world.platform.disarm_dead_man(&switch.group, &switch.name).await
+        {
+            self.tell_untended(name, error.to_string());
+            return Ok(None);
+        }
+        let detail = "somebody else disabled the rule while our own disabling was refused";
+        tracing::warn!(dataset = name, "{detail}; the hold is given up");
+        let closed = detail.to_owned();
+        let event = Event::HoldClosed { hold, detail: closed, fired: Vec::new(), refused: false };
+        self.write(vec![event]).await?;
+        let wake_at = self.world.now() + Duration::seconds(READ_BACK_SECONDS);
+        Ok(Some(Pass {
+            outcome: PassOutcome::Waiting,
+            detail: detail.to_owned(),
+            rest: None,
+            wake_at,
+        }))
     }
 
     /// Once for each reason: it is tried again every second.
@@ -238,9 +276,7 @@ impl Engine {
         let hold = self.ledger.state().hold_of(&dataset.name);
         let enabled_at = hold.and_then(|hold| hold.step_at(HoldStep::Enabled));
         let is_older = |at| watch.is_some_and(|watch| watch.at <= at);
-        let fired = watch.zip(hold).and_then(|(watch, hold)| watch.switch_fired_at(hold, watch.at));
         match (&rule.state, hold.is_some_and(Hold::keeps_rule_disabled)) {
-            (RuleState::Disabled, _) if fired.is_some() => TriggerState::DisabledByOther,
             // It was read before we enabled it: that it was off says nothing of others.
             (RuleState::Disabled, false) if enabled_at.is_some_and(is_older) => {
                 TriggerState::Enabled

@@ -47,9 +47,18 @@ impl Hold {
         self.step_at(HoldStep::Armed).is_some() && self.step_at(HoldStep::Enabled).is_none()
     }
 
-    /// When its dead man's switch fired: its time has come, and what was looked for is gone, as
-    /// Scheduler deletes what it has carried out. We delete it only once the rule is enabled, so
-    /// a rule that is disabled after this was disabled by somebody else.
+    /// Whether somebody else enabled the rule before the work was done.
+    #[must_use]
+    pub fn was_broken(&self) -> bool {
+        let enabled_at = self.step_at(HoldStep::Enabled);
+        self.step_at(HoldStep::Disabled).is_some()
+            && self.step_at(HoldStep::WorkDone).is_none()
+            && enabled_at.is_some_and(|at| at < self.until)
+    }
+
+    /// When its dead man's switch may have fired: its time has come, and it is gone, as Scheduler
+    /// deletes what it has carried out, whether that worked or not. It has worked only if the rule
+    /// is read as enabled.
     #[must_use]
     pub fn switch_fired_at(
         &self,

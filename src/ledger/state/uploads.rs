@@ -84,6 +84,9 @@ pub struct UploadHold {
     pub detail: String,
     /// Live tasks that began after the write all the same.
     pub fired: Vec<String>,
+    /// Somebody else enabled the rule before the hold had done its work.
+    #[serde(default)]
+    pub broken: bool,
 }
 
 impl Upload {
@@ -200,6 +203,7 @@ impl State {
                 closed_at,
                 detail: detail.to_owned(),
                 fired: fired.to_vec(),
+                broken: hold.was_broken(),
             });
         }
     }

@@ -44,7 +44,11 @@ pub(in crate::plan) fn intend(
     let now = *now;
     let refuse = |why: String| Rest::HoldRefused { why };
     match seen.watch.rule.as_ref() {
-        Some(Seen::Known(rule)) => refusal(rule).map_or(Ok(()), |why| Err(refuse(why)))?,
+        Some(Seen::Known(rule)) => {
+            // What lands in a hold is driven as the rule's own target would: that must be possible.
+            let why = refusal(rule).or_else(|| gates::undrivable(rule, dataset));
+            why.map_or(Ok(()), |why| Err(refuse(why)))?;
+        }
         Some(Seen::Blind(causes)) => return Err(Rest::Blind(causes.clone())),
         None => return Err(refuse("no rule is configured".to_owned())),
     }
@@ -60,13 +64,15 @@ pub(in crate::plan) fn intend(
         HoldWhy::Upload { .. } => Duration::zero(),
     };
     let needs = needs + span(trigger.propagation) + span(trigger.settle);
-    let arrival = gates::next_arrival(landing, dataset, now);
-    let latest = arrival.map(|arrival| arrival - Duration::minutes(BEFORE_ARRIVAL_MINUTES));
-    if let (Some(arrival), Some(latest)) = (arrival, latest)
-        && now + needs > latest
-    {
-        return Err(Rest::LiveDumpDue { arrival });
+    if let Some(why) = gates::arrival_unknown(landing, dataset) {
+        return Err(refuse(why));
     }
+    let before = Duration::minutes(BEFORE_ARRIVAL_MINUTES);
+    if let Some(rest) = gates::closed_by_arrival(landing, dataset, needs + before, now) {
+        return Err(rest);
+    }
+    let arrival = gates::next_arrival(landing, dataset, now);
+    let latest = arrival.map(|arrival| arrival - before);
     let at_the_latest = |at: DateTime<Utc>| latest.map_or(at, |latest| latest.min(at));
     let dead_man = match &trigger.dead_man {
         None => {

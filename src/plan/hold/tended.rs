@@ -4,7 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::{refusal, span};
 use crate::config::{DatasetSettings, TriggerSettings};
-use crate::domain::{RuleState, Seen, Stage};
+use crate::domain::{ErrorClass, RuleState, Seen, Stage};
 use crate::ledger::{Hold, HoldStep, HoldWhy, Run, State, Upload};
 use crate::observe::Watch;
 use crate::plan::{Step, sweep};
@@ -17,8 +17,8 @@ const WORK_BEGINS_WITHIN_MINUTES: i64 = 10;
 /// The stop of our task at the end of `max_hold` is asked for first; the release waits for no
 /// more than this.
 const STOP_FIRST_SECONDS: i64 = 120;
-/// What the dead man's switch did is read back so much later, surely.
-const FIRING_FELT_WITHIN_MINUTES: i64 = 2;
+/// EventBridge is eventually consistent: a reading is no older than this.
+const READING_OLD_AT_MOST_SECONDS: i64 = 60;
 /// The settle of a dataset that is no longer in the configuration: the default.
 const SETTLE_UNKNOWN_MINUTES: i64 = 15;
 
@@ -50,8 +50,11 @@ impl<'a> Tended<'a> {
     pub(super) fn next(&self) -> Option<Step> {
         if self.is_done(HoldStep::Enabled) {
             self.after_release()
-        } else if let Some(fired_at) = self.watch.switch_fired_at(self.hold, self.now) {
-            self.after_firing(fired_at)
+        } else if self.rule_is_gone() {
+            let detail = format!("rule {} no longer exists: nothing is held", self.hold.rule);
+            self.disarm().or_else(|| Some(self.close(detail, Vec::new())))
+        } else if self.switch_has_worked() {
+            Some(self.moved(HoldStep::Enabled, "the dead man's switch has fired"))
         } else if self.is_done(HoldStep::Disabled) {
             self.held()
         } else if self.is_done(HoldStep::Armed) {
@@ -110,6 +113,9 @@ impl<'a> Tended<'a> {
 
     /// The rule is disabled, and it is our doing.
     fn held(&self) -> Option<Step> {
+        if self.is_enabled_by_others() {
+            return Some(self.enable("somebody else enabled it"));
+        }
         if !self.is_done(HoldStep::WorkDone)
             && let Some(why) = self.work_is_over()
         {
@@ -117,30 +123,31 @@ impl<'a> Tended<'a> {
         }
         // Whatever the rule is read as, and also when it cannot be: a reading may be old, and
         // enabling an enabled rule changes nothing.
-        let why = if self.is_enabled_by_others() {
-            Some("somebody else enabled it")
-        } else {
-            self.release_is_due()
-        };
-        why.map(|why| self.enable(why))
+        self.release_is_due().map(|why| self.enable(why))
     }
 
-    /// The rule was enabled behind our back, and no event of ours is on its way to it.
+    /// The rule was enabled behind our back. A reading may be older than our disabling, so while
+    /// that was only now it is not believed where something of ours may still reach the rule.
     fn is_enabled_by_others(&self) -> bool {
-        self.rule_state() == Some(&RuleState::Enabled)
-            && matches!(self.hold.why, HoldWhy::Run { .. })
+        let for_a_run = matches!(self.hold.why, HoldWhy::Run { .. });
+        let stale = Duration::seconds(READING_OLD_AT_MOST_SECONDS);
+        let disabled_at = self.hold.step_at(HoldStep::Disabled);
+        let settled = disabled_at.is_some_and(|at| self.now - at > stale);
+        self.rule_state() == Some(&RuleState::Enabled) && (for_a_run || settled)
     }
 
-    /// Nobody was here to release the rule, and the switch did it. Whoever has it disabled now is
-    /// not us.
-    fn after_firing(&self, fired_at: DateTime<Utc>) -> Option<Step> {
-        let felt = self.now - fired_at >= Duration::minutes(FIRING_FELT_WITHIN_MINUTES);
-        match self.rule_state()? {
-            RuleState::Disabled if !felt => None,
-            RuleState::Disabled | RuleState::Enabled | RuleState::Other(_) => {
-                Some(self.moved(HoldStep::Enabled, "the dead man's switch has fired"))
-            }
-        }
+    /// Nobody was here to release the rule, and the switch did it: the rule is read as enabled, and
+    /// the switch is gone after its time. An absent switch alone proves nothing: it may have been
+    /// deleted, or its role may not enable, and a rule that is still disabled is still ours.
+    fn switch_has_worked(&self) -> bool {
+        let is_enabled =
+            matches!(self.rule_state(), Some(RuleState::Enabled | RuleState::Other(_)));
+        is_enabled && self.watch.switch_fired_at(self.hold, self.now).is_some()
+    }
+
+    fn rule_is_gone(&self) -> bool {
+        let causes = self.watch.rule.as_ref().map_or(&[][..], Seen::blindness);
+        causes.iter().any(|cause| cause.class == ErrorClass::NotFound)
     }
 
     /// Why nothing needs the hold any more.
@@ -171,9 +178,6 @@ impl<'a> Tended<'a> {
         let Some(trigger) = self.settings() else {
             return Some("the dataset is no longer in the configuration");
         };
-        if matches!(self.rule_state(), Some(RuleState::Enabled)) {
-            return Some("somebody enabled the rule before the work began");
-        }
         let disabled_at = self.hold.step_at(HoldStep::Disabled)?;
         let limit = span(trigger.propagation) + Duration::minutes(WORK_BEGINS_WITHIN_MINUTES);
         (self.now - disabled_at > limit).then_some("the work was not done in time")

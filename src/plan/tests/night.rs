@@ -388,7 +388,9 @@ pub(super) fn rule() -> Rule {
             platform_version: None,
             task_count: Some(1),
             network: Some(network),
+            not_copied: Vec::new(),
         }],
+        other_targets: Vec::new(),
     }
 }
 

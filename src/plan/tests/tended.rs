@@ -182,7 +182,7 @@ fn a_run_that_does_not_begin_gives_its_hold_up() {
     assert_eq!(due(&mut held(HELD), "12:13:03"), "WorkDone: the work was not done in time");
     let mut enabled = held(HELD);
     enabled.rule().state = RuleState::Enabled;
-    let why = "WorkDone: somebody enabled the rule before the work began";
+    let why = "enable: somebody else enabled it";
     assert_eq!(due(&mut enabled, "12:01:03"), why);
     let gone = "WorkDone: the dataset is no longer in the configuration";
     assert_eq!(due_without_dataset(&held(HELD), "12:01:03"), gone);
@@ -265,18 +265,18 @@ fn a_hold_outlasts_its_end_only_to_stop_our_own_load_first() {
 }
 
 #[test]
-fn after_the_switch_has_fired_a_disabled_rule_is_somebody_elses() {
-    let fired = |state: RuleState, time: &str| {
-        let mut world = held(HELD);
+fn a_switch_that_is_gone_has_worked_only_if_the_rule_is_enabled() {
+    let gone = |state: RuleState, time: &str| {
+        let mut world = held(&[HELD, &[(WorkDone, "16:59:00")]].concat());
         world.rule().state = state;
         world.watch.trigger.dead_man = Some(Seen::Known(None));
         due(&mut world, time)
     };
     let released = "Enabled: the dead man's switch has fired";
-    assert_eq!(fired(RuleState::Enabled, "18:00:00"), released);
-    assert_eq!(fired(RuleState::Disabled, "18:01:59"), "nothing", "it is felt a little later");
-    assert_eq!(fired(RuleState::Disabled, "18:02:00"), released);
-    assert_eq!(fired(RuleState::Disabled, "17:59:59"), "WorkDone: the work was not done in time");
+    assert_eq!(gone(RuleState::Enabled, "18:00:00"), released);
+    let ours = "enable: the hold may not last longer";
+    assert_eq!(gone(RuleState::Disabled, "18:00:00"), ours, "it was deleted, or may not enable");
+    assert_eq!(gone(RuleState::Disabled, "23:00:00"), ours);
 }
 
 #[test]
@@ -350,5 +350,8 @@ fn a_hold_for_an_upload_settles_once_its_object_was_asked_for() {
     enabled.rule().state = RuleState::Enabled;
     let done = (WorkDone, instant("12:06:00"));
     enabled.ledger.holds.get_mut("h").unwrap().steps.extend([done]);
-    assert_eq!(due(&mut enabled, "12:07:00"), "nothing", "its own event may be on its way");
+    let old = instant("12:06:30");
+    enabled.ledger.holds.get_mut("h").unwrap().steps.insert(Disabled, old);
+    assert_eq!(due(&mut enabled, "12:07:00"), "nothing", "it may be an old reading");
+    assert_eq!(due(&mut enabled, "12:07:31"), "enable: somebody else enabled it");
 }

@@ -80,7 +80,9 @@ fn list_targets(arguments: &Arguments, world: &World) -> Result<Reply, Refusal> 
     let token = arguments.text("NextToken")?;
     let page = page(targets, |target| target.id.clone(), &format!("targets\n{name}"), token, limit)
         .map_err(|_| arguments.refuse("NextToken is not valid"))?;
-    let targets: Vec<Value> = page.items.iter().map(target_json).collect();
+    let others = world.rule(name, bus(arguments)?)?.other_targets.iter().enumerate();
+    let others = others.map(|(index, arn)| json!({ "Id": format!("other-{index}"), "Arn": arn }));
+    let targets: Vec<Value> = page.items.iter().map(target_json).chain(others).collect();
     Ok(reply(json!({ "Targets": targets, "NextToken": page.next })))
 }
 
@@ -90,6 +92,7 @@ fn target_json(target: &TargetRecord) -> Value {
         "Id": target.id,
         "Arn": target.cluster_arn,
         "RoleArn": target.role_arn,
+        "Input": target.input,
         "EcsParameters": {
             "TaskDefinitionArn": target.task_definition_arn,
             "TaskCount": target.task_count,

@@ -43,7 +43,7 @@ pub(super) fn an_operators_is_left_alone(evidence: &Evidence<'_>) -> Option<Stri
     let mut ours: Option<DateTime<Utc>> = None; // our first disabling of this hold
     let mut enabled_by_others: Option<DateTime<Utc>> = None;
     let mut off_by_operator: Option<DateTime<Utc>> = None;
-    let mut switch_fired = false; // since our last change
+    let mut switch_fired: Option<DateTime<Utc>> = None; // since our last change
     for change in evidence.world.rule_history() {
         let at = change.at;
         match (change.state, change.who.as_str()) {
@@ -60,10 +60,15 @@ pub(super) fn an_operators_is_left_alone(evidence: &Evidence<'_>) -> Option<Stri
                     return Some(format!("at {at} we disabled again what others had enabled"));
                 }
                 ours.get_or_insert(at);
-                switch_fired = false;
+                switch_fired = None;
             }
             (RuleSetting::Disabled, _) => {
-                off_by_operator = (ours.is_none() || switch_fired).then_some(at);
+                // Between the firing and this nobody may have seen the rule enabled: then it is
+                // still ours, for an absent switch is not one that worked.
+                let seen = switch_fired.is_some_and(|fired| {
+                    at - fired > SLACK && evidence.book.was_watched(fired, at)
+                });
+                off_by_operator = (ours.is_none() || seen).then_some(at);
             }
             (_, "caller") => {
                 if let Some(off) = off_by_operator {
@@ -71,10 +76,12 @@ pub(super) fn an_operators_is_left_alone(evidence: &Evidence<'_>) -> Option<Stri
                         "at {at} we enabled what an operator had put off at {off}"
                     ));
                 }
-                (ours, enabled_by_others, switch_fired) = (None, None, false);
+                (ours, enabled_by_others, switch_fired) = (None, None, None);
             }
             (_, who) => {
-                switch_fired |= who.starts_with("schedule ");
+                if who.starts_with("schedule ") {
+                    switch_fired = Some(at);
+                }
                 if ours.is_some() {
                     enabled_by_others = Some(at);
                 }
