@@ -46,7 +46,8 @@ pub(super) async fn run(global: &GlobalArgs) -> Outcome {
     };
     let state =
         HttpState { report: engine.reports(), metrics, clock: Arc::clone(&session.world.clock) };
-    take_up(&mut engine, &signals.shutdown).await?;
+    // Before the take-over: with a ledger that cannot be written it lasts as long as a hold, and a
+    // supervisor that waited for it would begin the hold's settling anew with each restart.
     let supervisor = Arc::new(supervisor());
     supervisor.ready();
     let hangup = &signals.hangup;
@@ -57,7 +58,10 @@ pub(super) async fn run(global: &GlobalArgs) -> Outcome {
         signals.shutdown.clone(),
     );
     let daemon = async {
-        let ended = serve(&mut engine, wake, reload, signals.shutdown.clone()).await;
+        let ended = match take_up(&mut engine, &signals.shutdown).await {
+            Ok(()) => serve(&mut engine, wake, reload, signals.shutdown.clone()).await,
+            Err(error) => Err(error),
+        };
         signals.shutdown.cancel(); // HTTP must not outlive a loop that gave up
         ended
     };

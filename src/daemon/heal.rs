@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::engine::{Engine, Pass};
+use super::giving_up::let_go;
 use super::wake::nap;
 use crate::domain::{DateStatus, PassOutcome, RunOutcome};
 use crate::ledger::{Asked, LedgerError, Request, Run};
@@ -77,7 +78,12 @@ pub async fn heal(
     asked: &Asked,
     shutdown: &CancellationToken,
 ) -> Result<Healed, LedgerError> {
-    engine.guard().beside(Box::pin(heal_here(engine, names, asked, shutdown))).await
+    let guard = engine.guard();
+    let came = guard.beside(Box::pin(heal_here(engine, names, asked, shutdown))).await;
+    if came.is_err() {
+        Box::pin(let_go(engine)).await;
+    }
+    came
 }
 
 async fn heal_here(

@@ -11,6 +11,7 @@
 
 mod check;
 mod engine;
+mod giving_up;
 mod guard;
 mod heal;
 mod release;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::engine::Engine;
+use super::giving_up::let_go;
 use super::wake::nap;
 use crate::ledger::{LedgerError, State};
 
@@ -30,7 +31,12 @@ pub async fn wind_up(
     names: &[String],
     shutdown: &CancellationToken,
 ) -> Result<bool, LedgerError> {
-    engine.guard().beside(Box::pin(wind_up_here(engine, names, shutdown))).await
+    let guard = engine.guard();
+    let came = guard.beside(Box::pin(wind_up_here(engine, names, shutdown))).await;
+    if came.is_err() {
+        Box::pin(let_go(engine)).await;
+    }
+    came
 }
 
 async fn wind_up_here(

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::engine::Engine;
+use super::giving_up::let_go;
 use super::wake::nap;
 use crate::domain::PassOutcome;
 use crate::ledger::{Event, Hold, HoldStep, LedgerError, State, Upload, UploadOutcome, WhoActs};
@@ -41,7 +42,12 @@ pub async fn see_upload_through(
     tell: &mut (dyn FnMut(UploadNews) + Send),
     shutdown: &CancellationToken,
 ) -> Result<Upload, LedgerError> {
-    engine.guard().beside(Box::pin(see_through(engine, id, tell, shutdown))).await
+    let guard = engine.guard();
+    let came = guard.beside(Box::pin(see_through(engine, id, tell, shutdown))).await;
+    if came.is_err() {
+        Box::pin(let_go(engine)).await;
+    }
+    came
 }
 
 async fn see_through(

@@ -702,3 +702,26 @@ async fn a_release_does_not_wait_for_a_ledger_that_never_answers() {
     assert!(bed.heal().await.is_whole());
     assert_released(&bed).await;
 }
+
+/// The ledger is full, or read-only, for longer than the command waits.
+#[tokio::test]
+async fn a_heal_that_gives_up_enables_the_rule_before_it_ends() {
+    let bed = bed(gap());
+    let mut engine = bed.engine(Errand::default()).await;
+    let names = ["liberator".to_owned()];
+    let asked = gapmend::ledger::Asked { by: "tester".to_owned(), reason: None, ticket: None };
+    let (store, sim) = (bed.store.clone(), bed.sim.clone());
+    store.choose_faults(move |_, operation| {
+        let broken = operation == gapmend::ledger::store::Operation::Create
+            && !sim.lock().rule_history().is_empty();
+        broken.then_some(gapmend::ledger::memory::Fault::Answers(
+            gapmend::ledger::store::Trouble::Failed,
+        ))
+    });
+    let stop = CancellationToken::new();
+    let ended = gapmend::daemon::heal(&mut engine, &names, &asked, &stop).await;
+    assert!(ended.is_err(), "{ended:?}");
+    assert!(rule_is(&bed, RuleSetting::Enabled), "{:?}", bed.sim.lock().rule_history());
+    assert!(bed.clock.now() - noon() < TimeDelta::hours(1), "long before max_hold");
+    assert_eq!(bed.sim.lock().rule_history().last().unwrap().who, "caller", "not the switch");
+}
