@@ -33,8 +33,8 @@ pub(super) async fn let_go(engine: &mut Engine) {
 async fn enable(engine: &Engine, hold: &Hold) {
     let dataset = engine.settings.datasets.get(&hold.dataset).cloned();
     let seen = engine.notes.applied(engine.ledger.state()).into_owned();
-    let held = seen.holds.get(&hold.id).unwrap_or(hold);
-    if let Some(due) = plan::release_due_at(&seen, held, dataset.as_deref()) {
+    let known = seen.holds.get(&hold.id).unwrap_or(hold);
+    if let Some(due) = plan::release_due_at(&seen, known, dataset.as_deref()) {
         let settles = (due - engine.world.now()).to_std().unwrap_or_default();
         engine.world.clock.sleep(settles).await;
     }
@@ -43,7 +43,7 @@ async fn enable(engine: &Engine, hold: &Hold) {
             Ok(true) => return,
             Ok(false) => {}
             Err(error) => {
-                tracing::error!(rule = hold.rule, %error, "it could not be enabled; again")
+                tracing::error!(rule = hold.rule, %error, "it could not be enabled; again");
             }
         }
         engine.world.clock.sleep(ENABLE_PAUSE).await;
