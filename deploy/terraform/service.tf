@@ -9,7 +9,7 @@ locals {
     GAPMEND_CONFIG__LEDGER__URL  = "s3://${aws_s3_bucket.ledger.id}/${var.ledger_prefix}"
     GAPMEND_CONFIG__HTTP__LISTEN = "0.0.0.0:9464"
     GAPMEND_LOG                  = var.log_level
-    GAPMEND_LOG_FORMAT           = "json"
+    GAPMEND_LOG_FORMAT           = var.alarms == null ? "json" : "emf"
   }
 
   log = {
@@ -47,6 +47,7 @@ locals {
     name                   = "collector"
     image                  = try(var.remote_write.image, "")
     essential              = false
+    restartPolicy          = { enabled = true, restartAttemptPeriod = 60 }
     readonlyRootFilesystem = true
     logConfiguration       = local.log
     environment            = [{ name = "AOT_CONFIG_CONTENT", value = yamlencode(local.collecting) }]
@@ -55,9 +56,9 @@ locals {
   collecting = {
     extensions = { sigv4auth = { region = local.region, service = "aps" } }
     receivers = { prometheus = { config = { scrape_configs = [{
-      job_name        = "gapmend"
+      job_name        = try(var.remote_write.job, "gapmend")
       scrape_interval = "30s"
-      static_configs  = [{ targets = ["127.0.0.1:9464"] }]
+      static_configs  = [{ targets = ["127.0.0.1:9464"], labels = try(var.remote_write.labels, {}) }]
     }] } } }
     exporters = { prometheusremotewrite = {
       endpoint = try(var.remote_write.url, "")
@@ -121,6 +122,14 @@ resource "aws_ecs_service" "this" {
     subnets          = var.subnet_ids
     security_groups  = [aws_security_group.this.id]
     assign_public_ip = false
+  }
+
+  dynamic "service_registries" {
+    for_each = aws_service_discovery_service.this
+
+    content {
+      registry_arn = service_registries.value.arn
+    }
   }
 
   # Without its grants the first start would only see AccessDenied.

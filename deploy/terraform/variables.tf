@@ -144,6 +144,8 @@ variable "remote_write" {
     workspace_arn = string
     url           = string # …/api/v1/remote_write
     image         = optional(string, "public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3")
+    job           = optional(string, "gapmend")
+    labels        = optional(map(string), {}) # such as environment: what the alerts tell gapmends apart by
   })
   default = null
 }

@@ -8,7 +8,8 @@ use gapmend::config::Environment;
 use gapmend::daemon::{self, Errand, Released, serve, take_up};
 use gapmend::expose::cli::args::GlobalArgs;
 use gapmend::expose::http::{self, HttpState};
-use gapmend::expose::{Exit, Metrics, Supervisor};
+use gapmend::expose::telemetry::LogFormat;
+use gapmend::expose::{Exit, Metrics, Supervisor, embedded_metrics};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -57,6 +58,13 @@ pub(super) async fn run(global: &GlobalArgs) -> Outcome {
         Arc::clone(&session.world.clock),
         signals.shutdown.clone(),
     );
+    let reports = engine.reports();
+    let ledger = session.settings.ledger.to_string();
+    let metered = async {
+        if global.log_format == LogFormat::Emf {
+            embedded_metrics::follow(reports, ledger, signals.shutdown.clone()).await;
+        }
+    };
     let daemon = async {
         let ended = match take_up(&mut engine, &signals.shutdown).await {
             Ok(()) => serve(&mut engine, wake, reload, signals.shutdown.clone()).await,
@@ -73,9 +81,9 @@ pub(super) async fn run(global: &GlobalArgs) -> Outcome {
             () = signals.at_once.cancelled() => {}
         }
     };
-    let all = async { tokio::join!(daemon, server, telling) };
+    let all = async { tokio::join!(daemon, server, telling, metered) };
     tokio::select! {
-        (daemon, server, ()) = all => {
+        (daemon, server, (), ()) = all => {
             server?;
             daemon?;
             tracing::info!("ended; a run in progress is taken up by the next start");

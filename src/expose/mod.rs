@@ -14,6 +14,7 @@
 mod advice;
 pub mod cli;
 mod console;
+pub mod embedded_metrics;
 mod exit;
 pub mod http;
 pub mod json;

@@ -16,6 +16,8 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+    /// JSON, and once a minute metrics for CloudWatch in its embedded metric format; `run` only.
+    Emf,
 }
 
 /// Why the log cannot be set up.
@@ -57,7 +59,7 @@ fn is_json(format: LogFormat, terminal: bool) -> bool {
     match format {
         LogFormat::Auto => !terminal,
         LogFormat::Text => false,
-        LogFormat::Json => true,
+        LogFormat::Json | LogFormat::Emf => true,
     }
 }
 

@@ -85,3 +85,23 @@ async fn no_secret_is_told_at_any_level() {
         assert_eq!(line, None, "{secret} is told");
     }
 }
+
+#[tokio::test]
+async fn the_heartbeat_stands_in_the_log_as_a_metric_for_cloudwatch() {
+    let stage = Stage::set(world()).await;
+    let path = stage.path("daemon.log");
+    let mut command = stage.command(&["--log-format", "emf", "run"]);
+    command.stdout(Stdio::null()).stderr(std::fs::File::create(&path).unwrap());
+    let daemon = command.spawn().unwrap();
+    let told = || std::fs::read_to_string(&path).unwrap();
+    until("a metric is written", || told().contains("\"Dataset\"")).await;
+    assert_eq!(terminate(daemon).await, 0);
+    let lines = lines(&told()); // also: every line is JSON, whoever writes at the same time
+    let metrics: Vec<&Value> = lines.iter().filter(|line| line["_aws"].is_object()).collect();
+    let process = metrics.iter().find(|line| line["Leader"].is_number()).unwrap();
+    assert!(process["Ledger"].as_str().unwrap().starts_with("file://"), "{process}");
+    let dataset = metrics.iter().find(|line| line["Dataset"] == "liberator").unwrap();
+    assert_eq!(dataset["TriggerDisabled"], 0, "{dataset}");
+    let declared = &dataset["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(declared["Dimensions"][0], serde_json::json!(["Ledger", "Dataset"]));
+}

@@ -89,7 +89,7 @@ pub struct GlobalArgs {
     /// What to log, to stderr: a level, or `target=level,…` [default: info for run, else warn]
     #[arg(long, global = true, value_name = "FILTER", env = "GAPMEND_LOG", hide_env_values = true)]
     pub log: Option<String>,
-    /// How to log: text on a terminal and JSON otherwise, or always one of them
+    /// How to log: text on a terminal and JSON otherwise, or always one of them; emf adds CloudWatch metrics
     #[arg(
         long,
         global = true,
