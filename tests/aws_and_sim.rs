@@ -17,7 +17,7 @@ use gapmend::config::settings::AwsSettings;
 use gapmend::domain::{ErrorClass, WorkflowStatus};
 use gapmend::platform::{
     Answer, Created, DeadMan, Listing, ObjectInfo, ObjectRange, Partition, PartitionQuery,
-    Platform, SystemClock, TaskFamily, TaskRequest, TaskStart, Unobserved,
+    Platform, SystemClock, TaskFamily, TaskRequest, TaskStart, Unobserved, Versioning,
 };
 use gapmend::sim::wire::{WireClock, WireOptions, WireServer, serve};
 use gapmend::sim::{Names, Sim, SimPlatform, WorldBuilder};
@@ -258,6 +258,76 @@ async fn the_catalog_looks_the_same_through_both_doors() {
         }
     }
     both!(doors, tables("absent")).unwrap_err();
+}
+
+#[tokio::test]
+async fn deletions_do_the_same_through_both_doors_and_can_be_taken_back() {
+    let doors = Doors::open().await;
+    let bucket = doors.names.raw_bucket.clone();
+    let folder = "odd/import_date=20260101/";
+    let keys: Vec<String> =
+        ["a b&c.parquet", "\u{4}odd", "ü.parquet"].map(|name| format!("{folder}{name}")).into();
+    for (one, key) in (0..).zip(&keys) {
+        doors.sim.lock().put_object(&bucket, key, format!("{one}").into_bytes(), false).unwrap();
+    }
+    let model: &dyn Platform = &doors.model;
+    for platform in [model, &doors.aws] {
+        let versioned = platform.bucket_versioning(&bucket).await.unwrap();
+        assert_eq!(versioned, Versioning::Enabled);
+        let mut deleted = platform.delete_objects(&bucket, &keys).await.unwrap();
+        deleted.sort_by(|a, b| a.key.cmp(&b.key));
+        assert_eq!(deleted.len(), keys.len());
+        let listing =
+            Listing { bucket: bucket.clone(), prefix: folder.into(), ..Listing::default() };
+        assert!(listed(platform, &listing).await.unwrap().is_empty());
+        let markers = same(
+            doors.model.delete_markers(&bucket, folder).await,
+            &doors.aws.delete_markers(&bucket, folder).await,
+        )
+        .unwrap();
+        assert_eq!(markers.len(), keys.len());
+        for one in deleted {
+            let version = one.outcome.unwrap().unwrap();
+            assert!(markers.iter().any(|marker| marker.version_id == version));
+            doors.sim.lock().delete_version(&bucket, &one.key, &version).unwrap();
+        }
+        assert_eq!(doors.sim.lock().list_objects(&bucket, folder, None, 10).unwrap().len(), 3);
+    }
+    doors.sim.lock().set_bucket_versioning(&bucket, None);
+    assert_eq!(doors.aws.bucket_versioning(&bucket).await.unwrap(), Versioning::Never);
+    doors.sim.lock().set_bucket_versioning(&bucket, Some("Suspended"));
+    assert_eq!(doors.aws.bucket_versioning(&bucket).await.unwrap(), Versioning::Suspended);
+    doors.sim.lock().lock_keys(&bucket, &keys[2]);
+    let deleted = doors.aws.delete_objects(&bucket, &keys).await.unwrap();
+    let refused = deleted.iter().find(|one| one.key == keys[2]).unwrap();
+    assert_eq!(refused.outcome.as_ref().unwrap_err().class, ErrorClass::Denied);
+    assert_eq!(deleted.iter().filter(|one| one.outcome.is_ok()).count(), 2);
+}
+
+#[tokio::test]
+async fn partitions_leave_the_catalog_through_both_doors_and_one_that_is_out_counts_as_out() {
+    let doors = Doors::open().await;
+    let database = doors.names.raw[0].database.clone();
+    let table = doors.sim.lock().tables(&database).unwrap()[0].name.clone();
+    let query = PartitionQuery {
+        database: database.clone(),
+        table: table.clone(),
+        expression: None,
+        at_most: None,
+    };
+    let model: &dyn Platform = &doors.model;
+    for platform in [model, &doors.aws] {
+        let before = partitions(platform, &query).await.unwrap();
+        let first = before[0].values.clone();
+        for _ in 0..2 {
+            let wanted = std::slice::from_ref(&first);
+            let left = platform.delete_partitions(&database, &table, wanted).await.unwrap();
+            assert!(left.is_empty(), "{left:?}");
+        }
+        assert_eq!(partitions(platform, &query).await.unwrap(), before[1..]);
+    }
+    let absent = doors.aws.delete_partitions(&database, "nothing", &[vec!["a".into()]]).await;
+    assert_eq!(absent.unwrap_err().class, ErrorClass::NotFound);
 }
 
 #[tokio::test]

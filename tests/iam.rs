@@ -25,6 +25,8 @@ fn permission(operation: &str) -> Option<&str> {
         | "s3:UploadPart"
         | "s3:CompleteMultipartUpload" => Some("s3:PutObject"),
         "s3:HeadObject" => Some("s3:GetObject"),
+        "s3:DeleteObjects" => Some("s3:DeleteObject"),
+        "s3:ListObjectVersions" => Some("s3:ListBucketVersions"),
         // Everybody may ask who they are.
         "sts:GetCallerIdentity" => None,
         other => Some(other),

@@ -25,8 +25,8 @@ variable "grants" {
   default     = []
 
   validation {
-    condition     = length(setsubtract(var.grants, ["heal", "repair", "hold", "upload"])) == 0
-    error_message = "The blocks are heal, repair, hold and upload."
+    condition     = length(setsubtract(var.grants, ["heal", "repair", "hold", "upload", "purge"])) == 0
+    error_message = "The blocks are heal, repair, hold, upload and purge."
   }
 
   validation {

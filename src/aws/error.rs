@@ -78,6 +78,14 @@ impl Failure {
         Self::without_code(ErrorClass::Transport, Again::MayBeDone, chain(error))
     }
 
+    /// A code in the body of an answer that went well on the whole: one key, one partition.
+    pub(super) fn coded(code: String, message: &str) -> Self {
+        let class = classify(&code, 400);
+        let again = again(&code, message, class);
+        let message = explain(&code, message);
+        Self { class, again, code: Some(code), message, request_id: None }
+    }
+
     fn without_code(class: ErrorClass, again: Again, message: impl Into<String>) -> Self {
         Self { class, again, code: None, message: message.into(), request_id: None }
     }

@@ -20,14 +20,18 @@ use super::line::{Line, Repeat};
 use super::pages::Pages;
 use super::partition_page::PartitionPage;
 use crate::domain::{
-    NodeKind, NodeRun, WorkflowNode, WorkflowRun, WorkflowStatistics, WorkflowStatus,
+    ErrorClass, NodeKind, NodeRun, WorkflowNode, WorkflowRun, WorkflowStatistics, WorkflowStatus,
 };
-use crate::platform::{Answer, CatalogTable, Partition, PartitionQuery, TableKind};
+use crate::platform::{
+    Answer, CatalogTable, Partition, PartitionQuery, PlatformError, TableKind,
+};
 
 /// `glue:GetTables`
 pub(super) const GET_TABLES: &str = "glue:GetTables";
 /// `glue:BatchGetPartition`
 pub(super) const BATCH_GET_PARTITION: &str = "glue:BatchGetPartition";
+/// `glue:BatchDeletePartition`
+pub(super) const BATCH_DELETE_PARTITION: &str = "glue:BatchDeletePartition";
 /// `glue:GetPartitions`
 pub(super) const GET_PARTITIONS: &str = "glue:GetPartitions";
 /// `glue:GetWorkflowRuns`
@@ -146,6 +150,35 @@ impl Catalog {
             }
         }
         Err(Failure::nonsense("keys stay unprocessed").of(BATCH_GET_PARTITION))
+    }
+
+    /// Takes partitions out of the catalog. Safe to repeat: one that is out already counts as out.
+    pub(super) async fn delete_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        values: &[Vec<String>],
+    ) -> Answer<Vec<(Vec<String>, PlatformError)>> {
+        let list = |values: &Vec<String>| {
+            let list = PartitionValueList::builder().set_values(Some(values.clone())).build();
+            list.map_err(|error| Failure::invalid(error.to_string()).of(BATCH_DELETE_PARTITION))
+        };
+        let request = self
+            .client
+            .batch_delete_partition()
+            .database_name(database)
+            .table_name(table)
+            .set_partitions_to_delete(Some(values.iter().map(list).collect::<Answer<_>>()?));
+        let ask = || request.clone().send();
+        let answer = self.line.ask(BATCH_DELETE_PARTITION, Repeat::Safe, ask).await?;
+        let refused = answer.errors.unwrap_or_default().into_iter().map(|refused| {
+            let detail = refused.error_detail;
+            let code = detail.as_ref().and_then(|detail| detail.error_code.clone());
+            let message = detail.and_then(|detail| detail.error_message).unwrap_or_default();
+            let failure = Failure::coded(code.unwrap_or_default(), &message);
+            (refused.partition_values.unwrap_or_default(), failure.of(BATCH_DELETE_PARTITION))
+        });
+        Ok(refused.filter(|(_, error)| error.class != ErrorClass::NotFound).collect())
     }
 
     /// Every run of a workflow that began after `since`.

@@ -49,14 +49,14 @@ use self::line::Line;
 use crate::config::settings::AwsSettings;
 use crate::domain::{Export, Rule, Snapshot, Task, WorkflowRun};
 use crate::platform::{
-    Answer, CallObserver, Caller, CatalogTable, Clock, Created, DeadMan, Listing, MarkedObject,
-    ObjectInfo, ObjectRange, Partition, PartitionQuery, PartsUpload, Platform, TaskFamily,
-    TaskRequest, TaskStart,
+    Answer, CallObserver, Caller, CatalogTable, Clock, Created, DeadMan, DeleteMarker, DeletedKey,
+    Listing, MarkedObject, ObjectInfo, ObjectRange, Partition, PartitionQuery, PartsUpload,
+    Platform, PlatformError, TaskFamily, TaskRequest, TaskStart, Versioning,
 };
 
 /// Every operation that is ever asked for, as `service:Operation`: so that the metrics of all of
 /// them exist from the start.
-pub const OPERATIONS: [&str; 33] = [
+pub const OPERATIONS: [&str; 38] = [
     ecs::DESCRIBE_TASKS,
     ecs::LIST_TASKS,
     ecs::RUN_TASK,
@@ -65,6 +65,7 @@ pub const OPERATIONS: [&str; 33] = [
     eventbridge::DISABLE_RULE,
     eventbridge::ENABLE_RULE,
     eventbridge::LIST_TARGETS,
+    glue::BATCH_DELETE_PARTITION,
     glue::BATCH_GET_PARTITION,
     glue::GET_PARTITIONS,
     glue::GET_RUN,
@@ -79,10 +80,14 @@ pub const OPERATIONS: [&str; 33] = [
     s3::BEGIN_UPLOAD,
     s3::COMPLETE_UPLOAD,
     s3::COPY_OBJECT,
+    s3::DELETE_OBJECT,
+    s3::DELETE_OBJECTS,
     s3::GET_OBJECT,
+    s3::GET_VERSIONING,
     s3::HEAD_OBJECT,
     s3::LIST_OBJECTS,
     s3::LIST_UPLOADS,
+    s3::LIST_VERSIONS,
     s3::PUT_OBJECT,
     s3::UPLOAD_PART,
     scheduler::CREATE_SCHEDULE,
@@ -208,6 +213,18 @@ impl Platform for AwsPlatform {
         self.objects.marked(bucket, key).await
     }
 
+    async fn bucket_versioning(&self, bucket: &str) -> Answer<Versioning> {
+        self.objects.versioning(bucket).await
+    }
+
+    async fn delete_objects(&self, bucket: &str, keys: &[String]) -> Answer<Vec<DeletedKey>> {
+        self.objects.delete(bucket, keys).await
+    }
+
+    async fn delete_markers(&self, bucket: &str, prefix: &str) -> Answer<Vec<DeleteMarker>> {
+        self.objects.delete_markers(bucket, prefix).await
+    }
+
     async fn table_pages(
         &self,
         database: &str,
@@ -231,6 +248,15 @@ impl Platform for AwsPlatform {
         values: &[Vec<String>],
     ) -> Answer<Vec<Partition>> {
         self.catalog.partitions_at(database, table, values).await
+    }
+
+    async fn delete_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        values: &[Vec<String>],
+    ) -> Answer<Vec<(Vec<String>, PlatformError)>> {
+        self.catalog.delete_partitions(database, table, values).await
     }
 
     async fn family_tasks(&self, family: &TaskFamily) -> Answer<Vec<Task>> {

@@ -3,6 +3,7 @@
 //! Every request names the account that must own the bucket, so that a bucket which was deleted
 //! and taken by somebody else is refused by S3 itself.
 
+mod deletions;
 mod uploads;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use aws_smithy_types::base64;
 use bytes::Bytes;
 use md5::{Digest, Md5};
 
+pub(super) use self::deletions::{DELETE_OBJECT, DELETE_OBJECTS, GET_VERSIONING, LIST_VERSIONS};
 pub(super) use self::uploads::{
     ABORT_UPLOAD, BEGIN_UPLOAD, COMPLETE_UPLOAD, HEAD_OBJECT, LIST_UPLOADS, UPLOAD_PART,
 };

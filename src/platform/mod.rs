@@ -165,6 +165,56 @@ pub struct MarkedObject {
     pub mark: Option<String>,
 }
 
+/// Whether a bucket keeps what is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Versioning {
+    /// A deleted object stays as an older version, under a delete marker.
+    Enabled,
+    /// It was once; what is deleted now may be gone.
+    Suspended,
+    /// It never was: what is deleted is gone.
+    Never,
+}
+
+impl Versioning {
+    /// As S3 writes it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Enabled => "Enabled",
+            Self::Suspended => "Suspended",
+            Self::Never => "never enabled",
+        }
+    }
+}
+
+/// S3 takes no more keys in one deletion.
+pub const KEYS_PER_DELETION: usize = 1_000;
+
+/// Glue takes no more partitions in one deletion.
+pub const PARTITIONS_PER_DELETION: usize = 25;
+
+/// What became of one key of a deletion: the delete marker's version id, or why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedKey {
+    /// The key.
+    pub key: String,
+    /// The delete marker's version id, which takes the deletion back; `None` in a bucket
+    /// without versions.
+    pub outcome: Result<Option<String>, PlatformError>,
+}
+
+/// A delete marker that lies on a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteMarker {
+    /// The key.
+    pub key: String,
+    /// Deleting this version takes the deletion back.
+    pub version_id: String,
+    /// When it was made.
+    pub last_modified: DateTime<Utc>,
+}
+
 /// A table of the catalog, as far as we need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogTable {
@@ -310,6 +360,14 @@ pub trait Platform: Send + Sync {
     /// What is under a key, and the mark of the upload that wrote it; `None` when it is absent.
     async fn marked_object(&self, bucket: &str, key: &str) -> Answer<Option<MarkedObject>>;
 
+    /// Whether a bucket keeps what is deleted.
+    async fn bucket_versioning(&self, bucket: &str) -> Answer<Versioning>;
+    /// Puts a delete marker on each key, once; at most [`KEYS_PER_DELETION`] keys. Never deletes a
+    /// version. What became of each key is in the answer, in no certain order.
+    async fn delete_objects(&self, bucket: &str, keys: &[String]) -> Answer<Vec<DeletedKey>>;
+    /// The delete markers on keys that begin like this, the latest and older ones.
+    async fn delete_markers(&self, bucket: &str, prefix: &str) -> Answer<Vec<DeleteMarker>>;
+
     /// Every table of a database, page by page. A lost page is an error, never a short list.
     async fn table_pages(
         &self,
@@ -336,6 +394,15 @@ pub trait Platform: Send + Sync {
         table: &str,
         values: &[Vec<String>],
     ) -> Answer<Vec<Partition>>;
+
+    /// Takes partitions out of the catalog; at most [`PARTITIONS_PER_DELETION`]. Answers those
+    /// that could not be taken out, each with the reason; an absent one is out.
+    async fn delete_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        values: &[Vec<String>],
+    ) -> Answer<Vec<(Vec<String>, PlatformError)>>;
 
     /// Tasks of a family that are not over, whoever started them, with the value of `date_variable`.
     async fn family_tasks(&self, family: &TaskFamily) -> Answer<Vec<Task>>;

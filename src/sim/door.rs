@@ -21,9 +21,9 @@ use super::s3::{Body, WriteIf};
 use super::world::{Sim, World};
 use crate::domain::{Export, Rule, Snapshot, Task, WorkflowRun};
 use crate::platform::{
-    Answer, Caller, CatalogTable, Created, DeadMan, Listing, MarkedObject, ObjectInfo, ObjectRange,
-    Partition, PartitionQuery, PartsUpload, Platform, TableKind, TaskFamily, TaskRequest,
-    TaskStart,
+    Answer, Caller, CatalogTable, Created, DeadMan, DeleteMarker, DeletedKey, Listing,
+    MarkedObject, ObjectInfo, ObjectRange, Partition, PartitionQuery, PartsUpload, Platform,
+    PlatformError, TableKind, TaskFamily, TaskRequest, TaskStart, Versioning,
 };
 
 /// Keys of one page of a listing.
@@ -240,6 +240,44 @@ impl Platform for SimPlatform {
         })
     }
 
+    async fn bucket_versioning(&self, bucket: &str) -> Answer<Versioning> {
+        self.ask("s3:GetBucketVersioning", bucket, |world| {
+            Ok(match world.bucket_versioning(bucket)? {
+                Some("Enabled") => Versioning::Enabled,
+                Some(_) => Versioning::Suspended,
+                None => Versioning::Never,
+            })
+        })
+    }
+
+    async fn delete_objects(&self, bucket: &str, keys: &[String]) -> Answer<Vec<DeletedKey>> {
+        self.ask("s3:DeleteObjects", bucket, |world| {
+            world.bucket_versioning(bucket)?;
+            Ok(keys
+                .iter()
+                .map(|key| DeletedKey {
+                    key: key.clone(),
+                    outcome: world
+                        .delete_key(bucket, key)
+                        .map_err(|refused| error("s3:DeleteObjects", &refused)),
+                })
+                .collect())
+        })
+    }
+
+    async fn delete_markers(&self, bucket: &str, prefix: &str) -> Answer<Vec<DeleteMarker>> {
+        self.ask("s3:ListObjectVersions", prefix, |world| {
+            let markers = world.delete_markers(bucket, prefix)?.into_iter();
+            Ok(markers
+                .map(|marker| DeleteMarker {
+                    key: marker.key,
+                    version_id: marker.version_id,
+                    last_modified: marker.made_at,
+                })
+                .collect())
+        })
+    }
+
     async fn table_pages(
         &self,
         database: &str,
@@ -298,6 +336,18 @@ impl Platform for SimPlatform {
             page(chunk.to_vec());
         }
         Ok(())
+    }
+
+    async fn delete_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        values: &[Vec<String>],
+    ) -> Answer<Vec<(Vec<String>, PlatformError)>> {
+        let target = format!("{database}.{table}");
+        self.ask("glue:BatchDeletePartition", &target, |world| {
+            world.delete_partitions(database, table, values).map(|_| Vec::new())
+        })
     }
 
     async fn family_tasks(&self, family: &TaskFamily) -> Answer<Vec<Task>> {

@@ -35,6 +35,7 @@ mod rds;
 mod s3;
 mod task;
 mod timing;
+mod versions;
 pub mod wire;
 mod workflow;
 mod world;
@@ -59,8 +60,9 @@ pub use logs::LogLine;
 pub use names::{Names, RawZone};
 pub use profile::{DumpKind, JobFailure, Profile, Times, WorkflowStart};
 pub use rds::{ExportRecord, InstanceRecord, SnapshotRecord};
-pub use s3::{Body, ObjectRecord, UploadRecord, WriteIf};
+pub use s3::{Body, BucketVersioning, ObjectRecord, UploadRecord, WriteIf};
 pub use timing::{Span, Timing};
+pub use versions::MarkerRecord;
 pub use workflow::{
     CrawlRecord, CrawlerRecord, JobRunRecord, JobSpec, RunStatistics, RunStatus, WorkflowRecord,
     WorkflowRunRecord,

@@ -12,6 +12,7 @@ use md5::{Digest, Md5};
 
 use super::error::{SimError, SimResult};
 use super::inspect::Writer;
+use super::versions::MarkerRecord;
 use super::world::World;
 
 /// The bytes of an object: small ones are held whole; of large ones only the head and the tail.
@@ -164,9 +165,18 @@ pub struct UploadRecord {
     pub parts: BTreeMap<u32, (Bytes, String)>,
 }
 
+/// The versioning of a bucket: `Enabled`, `Suspended`, or `None` when it never was.
+pub type BucketVersioning = Option<&'static str>;
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct S3 {
     pub(super) buckets: BTreeMap<String, BTreeMap<String, ObjectRecord>>,
+    /// Buckets that keep no versions, or no longer; all others do.
+    pub(super) versioning: BTreeMap<String, BucketVersioning>,
+    /// What may not be deleted: buckets and prefixes.
+    pub(super) locked: Vec<(String, String)>,
+    /// Delete markers, oldest first.
+    pub(super) markers: Vec<MarkerRecord>,
     pub(super) uploads: BTreeMap<String, UploadRecord>,
 }
 
@@ -302,12 +312,6 @@ impl World {
         let etag = body.etag();
         self.write(bucket, key, body, &etag, Writer::Caller, "CopyObject")?;
         Ok(etag)
-    }
-
-    /// `s3:DeleteObject`; absent is fine.
-    pub fn delete_object(&mut self, bucket: &str, key: &str) -> SimResult<()> {
-        self.bucket_mut(bucket)?.remove(key);
-        Ok(())
     }
 
     /// `s3:CreateMultipartUpload`; returns the upload's id.
@@ -480,7 +484,7 @@ fn no_such_bucket() -> SimError {
     SimError::new("NoSuchBucket", 404, "The specified bucket does not exist")
 }
 
-fn no_such_key() -> SimError {
+pub(super) fn no_such_key() -> SimError {
     SimError::new("NoSuchKey", 404, "The specified key does not exist.")
 }
 

@@ -15,8 +15,9 @@ use gapmend::domain::{
 };
 use gapmend::ledger::{Ledger, MemoryStore};
 use gapmend::platform::{
-    Answer, Caller, CatalogTable, Clock, Created, DeadMan, Listing, MarkedObject, ObjectInfo,
-    ObjectRange, Partition, PartitionQuery, PartsUpload, Platform, TaskRequest, TaskStart, World,
+    Answer, Caller, CatalogTable, Clock, Created, DeadMan, DeleteMarker, DeletedKey, Listing,
+    MarkedObject, ObjectInfo, ObjectRange, Partition, PartitionQuery, PartsUpload, Platform,
+    PlatformError, TaskRequest, TaskStart, Versioning, World,
 };
 use gapmend::sim::{Names, RuleSetting, Sim, SimClock, SimPlatform, WorldBuilder};
 
@@ -140,6 +141,23 @@ impl Platform for Both {
     }
     async fn marked_object(&self, bucket: &str, key: &str) -> Answer<Option<MarkedObject>> {
         self.of(bucket).marked_object(bucket, key).await
+    }
+    async fn bucket_versioning(&self, bucket: &str) -> Answer<Versioning> {
+        self.of(bucket).bucket_versioning(bucket).await
+    }
+    async fn delete_objects(&self, bucket: &str, keys: &[String]) -> Answer<Vec<DeletedKey>> {
+        self.of(bucket).delete_objects(bucket, keys).await
+    }
+    async fn delete_markers(&self, bucket: &str, prefix: &str) -> Answer<Vec<DeleteMarker>> {
+        self.of(bucket).delete_markers(bucket, prefix).await
+    }
+    async fn delete_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        values: &[Vec<String>],
+    ) -> Answer<Vec<(Vec<String>, PlatformError)>> {
+        self.of(database).delete_partitions(database, table, values).await
     }
     async fn table_pages(
         &self,

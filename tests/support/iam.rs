@@ -7,7 +7,8 @@ use gapmend::sim::wire::WireCall;
 use serde_json::Value;
 
 /// The blocks that a role may be given, one by one.
-pub(crate) const BLOCKS: [&str; 6] = ["observe", "ledger", "heal", "repair", "hold", "upload"];
+pub(crate) const BLOCKS: [&str; 7] =
+    ["observe", "ledger", "heal", "repair", "hold", "upload", "purge"];
 
 /// A folder of the repository.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/iam");
@@ -155,7 +156,7 @@ pub(crate) fn asks_of(call: &WireCall) -> Vec<Ask> {
             Ask::new("glue:GetTables", format!("arn:aws:glue:{ACCOUNT}:catalog")),
             Ask::new("glue:GetTables", format!("arn:aws:glue:{ACCOUNT}:database/{target}")),
         ],
-        ("glue", operation @ ("GetPartitions" | "BatchGetPartition")) => {
+        ("glue", operation @ ("GetPartitions" | "BatchGetPartition" | "BatchDeletePartition")) => {
             let (database, table) = target.split_once('.').unwrap();
             let resources = [
                 "catalog".to_owned(),
@@ -208,6 +209,8 @@ fn of_s3(operation: &str, target: &str, context: &BTreeMap<&'static str, String>
         }
         "HeadObject" => "GetObject",
         "ListMultipartUploads" => "ListBucketMultipartUploads",
+        "ListObjectVersions" => "ListBucketVersions",
+        "DeleteObjects" => "DeleteObject",
         "ListParts" => "ListMultipartUploadParts",
         other => other,
     };

@@ -14,8 +14,9 @@ use gapmend::domain::{Export, Rule, RuleState, Snapshot, Task, WorkflowRun};
 use gapmend::ledger::store::Lock;
 use gapmend::ledger::{MemoryStore, Store, StoreError};
 use gapmend::platform::{
-    Answer, Caller, CatalogTable, Created, DeadMan, Listing, MarkedObject, ObjectInfo, ObjectRange,
-    Partition, PartitionQuery, PartsUpload, Platform, TaskFamily, TaskRequest, TaskStart,
+    Answer, Caller, CatalogTable, Created, DeadMan, DeleteMarker, DeletedKey, Listing,
+    MarkedObject, ObjectInfo, ObjectRange, Partition, PartitionQuery, PartsUpload, Platform,
+    PlatformError, TaskFamily, TaskRequest, TaskStart, Versioning,
 };
 use gapmend::sim::{RuleSetting, Sim, SimPlatform};
 use tokio::sync::Notify;
@@ -323,6 +324,28 @@ impl Platform for MortalPlatform {
     async fn marked_object(&self, bucket: &str, key: &str) -> Answer<Option<MarkedObject>> {
         self.fate.call("read s3:marked_object").await;
         self.inner.marked_object(bucket, key).await
+    }
+    async fn bucket_versioning(&self, bucket: &str) -> Answer<Versioning> {
+        self.fate.call("read s3:versioning").await;
+        self.inner.bucket_versioning(bucket).await
+    }
+    async fn delete_objects(&self, bucket: &str, keys: &[String]) -> Answer<Vec<DeletedKey>> {
+        let first = keys.first().cloned().unwrap_or_default();
+        let effect = Effect::new("s3:delete", &first).intended("repair_purging", first);
+        self.effect(effect, self.inner.delete_objects(bucket, keys)).await
+    }
+    async fn delete_markers(&self, bucket: &str, prefix: &str) -> Answer<Vec<DeleteMarker>> {
+        self.fate.call("read s3:delete_markers").await;
+        self.inner.delete_markers(bucket, prefix).await
+    }
+    async fn delete_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        values: &[Vec<String>],
+    ) -> Answer<Vec<(Vec<String>, PlatformError)>> {
+        let effect = Effect::new("glue:delete_partitions", table).intended("repair_purging", table);
+        self.effect(effect, self.inner.delete_partitions(database, table, values)).await
     }
     async fn table_pages(
         &self,

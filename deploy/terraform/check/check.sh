@@ -27,7 +27,7 @@ cp -R deploy config "$work"
 module="$work/deploy/terraform"
 
 mkdir "$module/expected"
-for policy in observe ledger heal repair hold upload ledger-bucket dead-man; do
+for policy in observe ledger heal repair hold upload purge ledger-bucket dead-man; do
     python3 deploy/iam/render.py liberator.json "$policy" >"$module/expected/$policy.json"
 done
 

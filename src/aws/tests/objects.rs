@@ -26,6 +26,24 @@ async fn a_part_is_read_only_of_the_same_object_and_again_when_it_breaks_off() {
 }
 
 #[tokio::test]
+async fn a_deletion_is_sent_once_names_no_version_and_believes_no_silence() {
+    let body = "<DeleteResult><Deleted><Key>a</Key><DeleteMarker>true</DeleteMarker>\
+        <DeleteMarkerVersionId>v1</DeleteMarkerVersionId></Deleted><Error><Key>b</Key>\
+        <Code>InternalError</Code><Message>again</Message></Error></DeleteResult>";
+    let bench = Bench::with([Reply::ok(body), Reply::HangUp]).await;
+    let keys = ["a", "b", "c"].map(str::to_owned);
+    let deleted = bench.aws.delete_objects("raw", &keys).await.unwrap();
+    let of = |key: &str| deleted.iter().find(|one| one.key == key).unwrap().outcome.clone();
+    assert_eq!(of("a").unwrap().as_deref(), Some("v1"));
+    assert_eq!(of("b").unwrap_err().class, ErrorClass::Server);
+    assert_eq!(of("c").unwrap_err().class, ErrorClass::Server, "the answer does not name it");
+    let request = &bench.server.requests()[0];
+    assert!(request.body.contains("<Key>a</Key>") && !request.body.contains("VersionId"));
+    let lost = bench.aws.delete_objects("raw", &keys).await.unwrap_err();
+    assert_eq!((lost.class, bench.server.requests().len()), (ErrorClass::Transport, 2));
+}
+
+#[tokio::test]
 async fn only_an_absent_key_is_none_and_an_absent_bucket_is_an_error() {
     let bench = Bench::with([
         Reply::s3_error(404, "NoSuchKey"),

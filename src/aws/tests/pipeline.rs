@@ -8,6 +8,19 @@ use crate::domain::{ErrorClass, NodeKind, WorkflowStatus};
 use crate::platform::{DeadMan, Platform};
 
 #[tokio::test]
+async fn a_partition_that_is_not_there_counts_as_out_and_any_other_error_is_told() {
+    let errors = serde_json::json!({"Errors": [
+        {"PartitionValues": ["a"], "ErrorDetail": {"ErrorCode": "EntityNotFoundException"}},
+        {"PartitionValues": ["b"], "ErrorDetail": {"ErrorCode": "AccessDeniedException"}},
+    ]});
+    let bench = Bench::with([Reply::ok(errors.to_string())]).await;
+    let values = [vec!["a".to_owned()], vec!["b".to_owned()]];
+    let left = bench.aws.delete_partitions("db", "t", &values).await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!((left[0].0.as_slice(), left[0].1.class), (&values[1][..], ErrorClass::Denied));
+}
+
+#[tokio::test]
 async fn a_run_comes_with_its_graph_and_its_properties_from_wherever_they_are() {
     let bench = Bench::with([
         Reply::ok(

@@ -10,8 +10,9 @@ use crate::ledger::event::Request;
 use crate::ledger::log::{Appended, Ledger};
 use crate::ledger::testing::{TestClock, asked, assert_one_log, drive, insist, passed};
 use crate::platform::{
-    Answer, Caller, CatalogTable, DeadMan, MarkedObject, ObjectInfo, ObjectRange, Partition,
-    PartitionQuery, PartsUpload, TaskFamily, TaskRequest, TaskStart,
+    Answer, Caller, CatalogTable, DeadMan, DeleteMarker, DeletedKey, MarkedObject, ObjectInfo,
+    ObjectRange, Partition, PartitionQuery, PartsUpload, TaskFamily, TaskRequest, TaskStart,
+    Versioning,
 };
 
 /// A bucket that writes down what it is asked. Every call is one step.
@@ -155,6 +156,23 @@ impl Platform for Bucket {
         unreachable!()
     }
     async fn marked_object(&self, _: &str, _: &str) -> Answer<Option<MarkedObject>> {
+        unreachable!()
+    }
+    async fn bucket_versioning(&self, _: &str) -> Answer<Versioning> {
+        unreachable!()
+    }
+    async fn delete_objects(&self, _: &str, _: &[String]) -> Answer<Vec<DeletedKey>> {
+        unreachable!()
+    }
+    async fn delete_markers(&self, _: &str, _: &str) -> Answer<Vec<DeleteMarker>> {
+        unreachable!()
+    }
+    async fn delete_partitions(
+        &self,
+        _: &str,
+        _: &str,
+        _: &[Vec<String>],
+    ) -> Answer<Vec<(Vec<String>, PlatformError)>> {
         unreachable!()
     }
     async fn table_pages(

@@ -16,6 +16,7 @@ pub(super) const OPERATIONS: &[&str] = &[
     "glue:GetTables",
     "glue:GetTable",
     "glue:GetPartitions",
+    "glue:BatchDeletePartition",
     "glue:BatchGetPartition",
     "glue:GetWorkflow",
     "glue:GetWorkflowRuns",
@@ -33,6 +34,7 @@ pub(super) const INVALID: &str = "InvalidInputException";
 const TABLES_PAGE_LIMIT: usize = 100;
 const PARTITIONS_PAGE_LIMIT: usize = 1000;
 const BATCH_LIMIT: usize = 1000;
+const DELETION_LIMIT: usize = 25;
 const SEGMENTS_LIMIT: i64 = 10;
 
 /// Carries out an operation.
@@ -47,6 +49,7 @@ pub(super) fn answer(
         "GetTables" => get_tables(arguments, world),
         "GetTable" => get_table(arguments, world),
         "GetPartitions" => get_partitions(arguments, world),
+        "BatchDeletePartition" => batch_delete_partition(arguments, world),
         "BatchGetPartition" => batch_get_partition(arguments, world),
         "GetWorkflow" => glue_workflows::get_workflow(arguments, world),
         "GetWorkflowRuns" => glue_workflows::get_runs(arguments, world),
@@ -205,6 +208,29 @@ impl Segment {
     fn holds(&self, partition: &PartitionRecord) -> bool {
         crc32fast::hash(partition_key(partition).as_bytes()) % self.total == self.number
     }
+}
+
+fn batch_delete_partition(arguments: &Arguments, world: &mut World) -> Result<Reply, Refusal> {
+    let database = arguments.required("DatabaseName")?;
+    let table = arguments.required("TableName")?;
+    let named = arguments.objects("PartitionsToDelete")?;
+    if named.len() > DELETION_LIMIT {
+        return Err(arguments.refuse("PartitionsToDelete must have at most 25 members"));
+    }
+    let values: Vec<Vec<String>> =
+        named.iter().map(|one| one.texts("Values")).collect::<Result<_, _>>()?;
+    let absent = world.delete_partitions(database, table, &values)?;
+    let errors: Vec<Value> = absent
+        .iter()
+        .map(|values| {
+            let detail = json!({
+                "ErrorCode": "EntityNotFoundException",
+                "ErrorMessage": "Partition not found.",
+            });
+            json!({ "PartitionValues": values, "ErrorDetail": detail })
+        })
+        .collect();
+    Ok(reply(json!({ "Errors": errors })))
 }
 
 fn batch_get_partition(arguments: &Arguments, world: &World) -> Result<Reply, Refusal> {

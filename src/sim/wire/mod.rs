@@ -37,6 +37,7 @@ mod s3;
 mod s3_list;
 mod s3_objects;
 mod s3_uploads;
+mod s3_versions;
 mod scheduler;
 mod server;
 mod shape;

@@ -1,14 +1,14 @@
 //! S3: REST and XML, in path style.
 //!
 //! This file knows which operation a request is; buckets and listings are in `s3_list.rs`,
-//! objects in `s3_objects.rs`, uploads in parts in `s3_uploads.rs`.
+//! objects in `s3_objects.rs`, deletions in `s3_versions.rs`, uploads in parts in `s3_uploads.rs`.
 
 use axum::http::Method;
 
 use super::reply::{Refusal, Reply};
 use super::route::Incoming;
 use super::shape::Service;
-use super::{s3_list, s3_objects, s3_uploads, uri};
+use super::{s3_list, s3_objects, s3_uploads, s3_versions, uri};
 use crate::sim::World;
 
 /// What the door knows of S3.
@@ -23,6 +23,9 @@ pub(super) const OPERATIONS: &[&str] = &[
     "s3:PutObject",
     "s3:CopyObject",
     "s3:DeleteObject",
+    "s3:DeleteObjects",
+    "s3:GetBucketVersioning",
+    "s3:ListObjectVersions",
     "s3:CreateMultipartUpload",
     "s3:UploadPart",
     "s3:CompleteMultipartUpload",
@@ -59,9 +62,11 @@ pub(super) fn operation_name(request: &Incoming) -> &'static str {
 fn of_bucket(request: &Incoming) -> &'static str {
     let query = &request.query;
     match request.method.as_str() {
+        "PUT" if query.has("versioning") => "PutBucketVersioning",
         "PUT" => "CreateBucket",
         "HEAD" => "HeadBucket",
         "GET" if query.has("location") => "GetBucketLocation",
+        "GET" if query.has("versioning") => "GetBucketVersioning",
         "GET" if query.get("list-type") == Some("2") => "ListObjectsV2",
         "GET" if query.has("uploads") => "ListMultipartUploads",
         "GET" if query.has("versions") => "ListObjectVersions",
@@ -115,7 +120,10 @@ pub(super) fn answer(
         "HeadObject" => s3_objects::head(world, request, &bucket, &key),
         "PutObject" => s3_objects::put(world, request, &bucket, &key),
         "CopyObject" => s3_objects::copy(world, request, &bucket, &key),
-        "DeleteObject" => s3_objects::delete(world, &bucket, &key),
+        "DeleteObject" => s3_versions::delete(world, request, &bucket, &key),
+        "DeleteObjects" => s3_versions::delete_many(world, request, &bucket),
+        "GetBucketVersioning" => s3_versions::versioning(world, &bucket),
+        "ListObjectVersions" => s3_versions::list(world, request, &bucket),
         "CreateMultipartUpload" => s3_uploads::create(world, request, &bucket, &key),
         "UploadPart" => s3_uploads::upload_part(world, request, &bucket, &key),
         "CompleteMultipartUpload" => s3_uploads::complete(world, request, &bucket, &key),

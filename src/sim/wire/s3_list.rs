@@ -43,6 +43,7 @@ pub(super) fn create_bucket(world: &mut World, bucket: &str) -> Result<Reply, Re
         return Err(Refusal::new(409, "BucketAlreadyOwnedByYou", message));
     }
     world.create_bucket(bucket);
+    world.set_bucket_versioning(bucket, None);
     Ok(Reply::empty(200).header("location", format!("/{bucket}")))
 }
 

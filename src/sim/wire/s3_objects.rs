@@ -182,8 +182,3 @@ pub(super) fn copy(
         xml.text("ETag", format!("\"{etag}\""));
     }))
 }
-
-pub(super) fn delete(world: &mut World, bucket: &str, key: &str) -> Result<Reply, Refusal> {
-    world.delete_object(bucket, key)?;
-    Ok(Reply::empty(204))
-}

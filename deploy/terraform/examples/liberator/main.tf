@@ -37,7 +37,7 @@ variable "landing_keys" {
 }
 
 variable "grants" {
-  description = "What it may do beside observing: heal, repair, hold, upload."
+  description = "What it may do beside observing: heal, repair, hold, upload, purge."
   type        = set(string)
   default     = []
 }
