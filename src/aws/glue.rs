@@ -22,9 +22,7 @@ use super::partition_page::PartitionPage;
 use crate::domain::{
     ErrorClass, NodeKind, NodeRun, WorkflowNode, WorkflowRun, WorkflowStatistics, WorkflowStatus,
 };
-use crate::platform::{
-    Answer, CatalogTable, Partition, PartitionQuery, PlatformError, TableKind,
-};
+use crate::platform::{Answer, CatalogTable, Partition, PartitionQuery, PlatformError, TableKind};
 
 /// `glue:GetTables`
 pub(super) const GET_TABLES: &str = "glue:GetTables";

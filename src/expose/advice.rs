@@ -102,7 +102,7 @@ pub(super) fn repair(name: &str, verdict: &DateVerdict, report: &Report) -> Opti
     let partitions = partitions.into_iter().collect::<Vec<_>>().join(" or ");
     match verdict.status {
         DateStatus::Partial => Some(format!(
-            "purge it: drop the partition {partitions} of each table that has it, with its objects; then it is missing, and queued like any other date, unless its export id is spent. Or write it by hand into the tables that lack it."
+            "purge the whole of it: drop the partition {partitions} of each table that has it, delete its objects in raw, and delete its files in the zone between export and raw, or the next load writes those rows twice. Check its export id first: an id can be used once, and a date whose export exists is not loaded again. Or write it by hand into the tables that lack it."
         )),
         DateStatus::Empty => Some(format!(
             "put the objects of the partition {partitions} back; a versioned bucket may still have them. Or drop the partition of each table that has it: then it is missing."

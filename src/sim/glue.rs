@@ -112,24 +112,6 @@ impl World {
         Ok(values.iter().filter(absent).cloned().collect())
     }
 
-    /// Puts a partition into a table, as a person or a crawler would.
-    pub fn add_partition(
-        &mut self,
-        database: &str,
-        table: &str,
-        values: Vec<String>,
-        location: Option<String>,
-    ) -> SimResult<()> {
-        self.entry(database, table)?;
-        let now = self.now;
-        let tables = self.catalog.databases.get_mut(database);
-        if let Some(entry) = tables.and_then(|tables| tables.get_mut(table)) {
-            let partition = PartitionRecord { values: values.clone(), location, created_at: now };
-            entry.partitions.insert(values, partition);
-        }
-        Ok(())
-    }
-
     /// Registers a partition of a table, and the table when there is none.
     pub(super) fn register(&mut self, database: &str, table: &str, base: &str, date: NaiveDate) {
         let now = self.now;

@@ -7,7 +7,7 @@ variable "names" {
 }
 
 locals {
-  blocks = ["observe", "ledger", "heal", "repair", "hold", "upload", "ledger-bucket", "dead-man"]
+  blocks = ["observe", "ledger", "heal", "repair", "hold", "upload", "purge", "ledger-bucket", "dead-man"]
 
   # Name => its values, none for null.
   values = { for name, value in var.names : name => [for one in flatten([value]) : one if one != null] }
