@@ -395,3 +395,29 @@ async fn a_whole_ingestion_looks_the_same_through_both_doors() {
     let elsewhere = TaskFamily { cluster: "absent".into(), ..family };
     both!(doors, family_tasks(&elsewhere)).unwrap_err();
 }
+
+/// Keys that XML cannot hold, spaces, another encoding's letters, folders: each is a key, and none
+/// hides the others.
+#[tokio::test]
+async fn odd_keys_are_listed_as_they_are() {
+    let doors = Doors::open().await;
+    let bucket = doors.names.dump_bucket.clone();
+    let keys = [
+        "odd/",
+        "odd/\u{4}control",
+        "odd/\u{fffe}not-xml",
+        "odd/a b+c%2B&d<é>\u{1f600}.zip",
+        "odd/folder/",
+        "odd/line\r\nfeed",
+    ];
+    for key in keys {
+        doors.sim.lock().person_writes(&bucket, key, "x");
+    }
+    let listing = Listing { bucket, prefix: "odd/".to_owned(), ..Listing::default() };
+    let mut found = Vec::new();
+    let mut note = |page: Vec<ObjectInfo>| found.extend(page.into_iter().map(|object| object.key));
+    doors.aws.list_objects(&listing, &mut note).await.expect("a listing");
+    let mut expected = keys.map(str::to_owned).to_vec();
+    expected.sort();
+    assert_eq!(found, expected);
+}

@@ -13,7 +13,7 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Object, OptionalObjectAttributes, RestoreStatus};
+use aws_sdk_s3::types::{EncodingType, Object, OptionalObjectAttributes, RestoreStatus};
 use aws_smithy_types::base64;
 use bytes::Bytes;
 use md5::{Digest, Md5};
@@ -73,12 +73,15 @@ impl Objects {
                 .bucket(&listing.bucket)
                 .prefix(&listing.prefix)
                 .set_start_after(listing.start_after.clone())
+                // XML cannot hold every key: one such would hide all the others.
+                .encoding_type(EncodingType::Url)
                 .optional_object_attributes(OptionalObjectAttributes::RestoreStatus)
                 .expected_bucket_owner(&self.owner)
                 .max_keys(page_size(KEYS_PER_PAGE, listing.at_most, so_far))
                 .set_continuation_token(token);
             let answer = self.line.read(LIST_OBJECTS, || request.clone().send()).await?;
-            let mut objects = objects(answer.contents.unwrap_or_default())?;
+            let encoded = answer.encoding_type == Some(EncodingType::Url);
+            let mut objects = objects(answer.contents.unwrap_or_default(), encoded)?;
             objects.truncate(listing.at_most.map_or(usize::MAX, |at_most| at_most - so_far));
             so_far += objects.len();
             let is_past_end = listing.is_past_end(objects.last());
@@ -248,18 +251,42 @@ fn is_code(error: &PlatformError, code: &str) -> bool {
     error.code.as_deref() == Some(code)
 }
 
-fn objects(contents: Vec<Object>) -> Answer<Vec<ObjectInfo>> {
-    contents.into_iter().map(object).collect()
+fn objects(contents: Vec<Object>, encoded: bool) -> Answer<Vec<ObjectInfo>> {
+    contents.into_iter().map(|found| object(found, encoded)).collect()
 }
 
-fn object(found: Object) -> Answer<ObjectInfo> {
+/// A key as S3 writes it for `encoding-type=url`: `%XX`, and `+` for a space. A store that does
+/// not know the parameter says so by not repeating it.
+fn decoded(key: &str, encoded: bool) -> String {
+    if !encoded || !key.contains(['%', '+']) {
+        return key.to_owned();
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let mut rest = key.as_bytes();
+    let mut bytes = Vec::with_capacity(rest.len());
+    while let [first, after @ ..] = rest {
+        let (byte, left) = match (first, after) {
+            (b'%', [high, low, left @ ..]) => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => (u8::try_from(high * 16 + low).unwrap_or(b'?'), left),
+                _ => (b'%', after),
+            },
+            (b'+', _) => (b' ', after),
+            _ => (*first, after),
+        };
+        bytes.push(byte);
+        rest = left;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn object(found: Object, encoded: bool) -> Answer<ObjectInfo> {
     let last_modified = instant(found.last_modified.as_ref());
     let size = found.size.and_then(|size| u64::try_from(size).ok());
     let (Some(key), Some(size), Some(last_modified)) = (found.key, size, last_modified) else {
         return Err(Failure::nonsense("an object without key, size or time").of(LIST_OBJECTS));
     };
     Ok(ObjectInfo {
-        key,
+        key: decoded(&key, encoded),
         size,
         etag: found.e_tag.unwrap_or_default().trim_matches('"').to_owned(),
         last_modified,
@@ -293,6 +320,21 @@ fn copy_source(bucket: &str, key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_decoded_only_where_the_answer_says_so() {
+        for (written, key) in [
+            ("a/b.zip", "a/b.zip"),
+            ("a+b%2B%25.zip", "a b+%.zip"),
+            ("odd%04%C3%BC", "odd\u{4}ü"),
+            ("broken%F", "broken%F"),
+            ("broken%zz", "broken%zz"),
+            ("latin%FC", "latin\u{fffd}"),
+        ] {
+            assert_eq!(decoded(written, true), key);
+            assert_eq!(decoded(written, false), written);
+        }
+    }
 
     #[test]
     fn the_source_of_a_copy_is_percent_encoded_but_for_its_slashes() {

@@ -26,7 +26,7 @@ pub use coverage::{Coverage, IgnoredTable, OddSpellings, PartitionSample, TableC
 pub use date_format::{DateFormat, DateFormatError};
 pub use date_set::DateSet;
 pub use date_status::{DateStatus, Flag};
-pub use dump::{Dump, DumpFault};
+pub use dump::{Dump, DumpFault, ScriptId};
 pub use failure::{Blindness, ErrorClass, FailureReason, Seen};
 pub use id_pattern::{IdPattern, IdPatternError};
 pub use partition_date::{DateSpan, PartitionDate};

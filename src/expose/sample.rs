@@ -220,6 +220,7 @@ pub(super) fn census() -> Census {
         dates_behind: 54,
         tables_expected: 17,
         noise: 3,
+        problem: None,
         ignored_tables: TableList::default(),
         volumes: volumes(today),
         ignored_why: Vec::new(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use super::zip_tail::ZipMemory;
+use super::dump_check::{DumpCheck, ZipMemory};
 use super::{Confirmation, Scan, blind, clock, copy, landing, raw_zone};
 use crate::config::DatasetSettings;
 use crate::domain::{Blindness, Export, Seen};
@@ -53,12 +53,8 @@ async fn look(
     let dumps = now_there.dumps.get(&date).cloned().unwrap_or_default();
     let mut view = last.map_or(now_there, |scan| scan.landing.clone());
     Arc::make_mut(&mut view.dumps).insert(date, dumps.clone());
-    let dump_fault = if dumps.is_empty() {
-        None
-    } else {
-        let fault = landing::fault(platform, memory, &view, dataset, date).await;
-        fault.map_err(|cause| vec![cause])?
-    };
+    let check = DumpCheck { platform, memory, view: &view, dataset, now: at };
+    let dump_fault = if dumps.is_empty() { None } else { check.fault(date).await };
     let exported = match &export {
         Some(export) => exported_tables(world, dataset, export).await?,
         None => None,

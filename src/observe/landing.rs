@@ -6,9 +6,8 @@ use std::sync::Arc;
 use chrono::{Duration, NaiveDate};
 
 use super::watch::seen;
-use super::zip_tail::ZipMemory;
 use super::{LandingView, blind};
-use crate::config::{DatasetSettings, OtherName, Verify};
+use crate::config::{DatasetSettings, OtherName};
 use crate::domain::{Blindness, DateFormat, Dump, DumpFault, Seen};
 use crate::platform::{Listing, ObjectInfo, Platform, World};
 
@@ -75,7 +74,8 @@ pub fn judge_size(
     outside_band(view, dataset, date, size)
 }
 
-/// Another date's dump with one of these `ETag`s: the bytes are that date's (H29).
+/// Another date's dump with one of these `ETag`s: the bytes are that date's (H29). Where `ETag`s
+/// are no digests, the scripts are compared (see [`super::dump_check`]).
 #[must_use]
 pub fn same_as_another(view: &LandingView, date: NaiveDate, etags: &[String]) -> Option<DumpFault> {
     let other = view
@@ -183,25 +183,6 @@ fn outside_band(
         median,
         band_percent,
     })
-}
-
-/// What is wrong with the dump of a date: by the listing first, then by its bytes.
-pub(super) async fn fault(
-    platform: &dyn Platform,
-    memory: &ZipMemory,
-    view: &LandingView,
-    dataset: &DatasetSettings,
-    date: NaiveDate,
-) -> Result<Option<DumpFault>, Blindness> {
-    let found = fault_by_listing(view, dataset, date);
-    let dump = view.dumps.get(&date).and_then(|dumps| dumps.first());
-    match (found, dump, dataset.landing.verify) {
-        (None, Some(dump), Verify::Zip) => memory
-            .fault(platform, &dataset.landing.bucket, dump)
-            .await
-            .map_err(|error| blind(format!("the zip of {}", dump.key), &error)),
-        (found, _, _) => Ok(found),
-    }
 }
 
 #[cfg(test)]

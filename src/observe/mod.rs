@@ -11,12 +11,13 @@
 mod clock;
 mod confirm;
 mod copy;
+mod dump_check;
 mod landing;
 mod raw_zone;
 mod scan;
 mod trigger;
 mod watch;
-mod zip_tail;
+mod zip;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
@@ -27,13 +28,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 pub use clock::{CLOCK_OFF_AT_MOST_SECONDS, clock_skew};
 pub use confirm::confirm;
 pub use copy::{copy_below, copy_of, export_files, table_folders};
+pub use dump_check::ZipMemory;
 pub use landing::{judge_size, landing, same_as_another};
 pub(crate) use raw_zone::keyed_tables;
 pub(crate) use scan::count_partitions;
 pub use scan::{ScanScope, scan};
 pub use trigger::{EVENT_LATE_AT_MOST_MINUTES, TriggerView, orphan, rule_of_hold};
 pub use watch::{survey, tasks_of, watch};
-pub use zip_tail::{ZipMemory, judge as judge_zip, judge_bytes};
+pub use zip::{Verdict as ZipVerdict, judge as judge_zip, judge_bytes};
 
 use crate::domain::{
     Blindness, Coverage, Dump, DumpFault, Export, OddSpellings, Rule, Seen, Snapshot, TableId,
@@ -79,6 +81,9 @@ pub struct LandingView {
     pub dumps: Arc<BTreeMap<NaiveDate, Arc<Vec<Dump>>>>,
     /// Keys that are no dump.
     pub noise: u64,
+    /// Every dump of a date without data that was asked for is denied: no fault of the dumps, but
+    /// of our rights.
+    pub all_denied: Option<String>,
     /// What is wrong with the dumps of the dates without data.
     pub faults: BTreeMap<NaiveDate, DumpFault>,
     /// How long after its date's midnight UTC a live dump usually lands, in seconds, learned

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{Duration, NaiveDate};
 use futures_util::{StreamExt, stream};
 
-use super::zip_tail::ZipMemory;
+use super::dump_check::{DumpCheck, ZipMemory};
 use super::{LandingView, Scan, blind, clock, landing, raw_zone};
 use crate::config::DatasetSettings;
-use crate::domain::{Blindness, Coverage, ErrorClass, Export, Seen};
+use crate::domain::{Blindness, Coverage, DumpFault, ErrorClass, Export, Seen};
 use crate::ledger::ScanRecord;
 use crate::platform::World;
 
@@ -74,12 +74,14 @@ async fn look(
         return Err(vec![cause]);
     }
     let bare = bare_dates(&window, &named, &coverage, &landing);
+    let check = DumpCheck { platform, memory, view: &landing, dataset, now: at };
     let (faults, exports) = futures_util::join!(
-        faults(world, dataset, memory, &landing, &bare, scope.in_flight),
+        check.faults(&bare, scope.in_flight),
         exports(world, dataset, &bare, scope.in_flight),
     );
     let exports = exports?;
-    landing.faults = faults?;
+    landing.all_denied = all_denied(&bare, &faults, &dataset.landing.bucket);
+    landing.faults = faults;
     Ok(Scan { at, today, window, named, landing, coverage, exports })
 }
 
@@ -189,20 +191,20 @@ fn bare_dates(
     dates.filter(|date| landing.dumps.contains_key(date) && !has_data(*date)).rev().collect()
 }
 
-async fn faults(
-    world: &World,
-    dataset: &DatasetSettings,
-    memory: &ZipMemory,
-    landing: &LandingView,
-    dates: &[NaiveDate],
-    in_flight: usize,
-) -> Result<BTreeMap<NaiveDate, crate::domain::DumpFault>, Vec<Blindness>> {
-    let platform = world.platform.as_ref();
-    let looks = dates.iter().map(|date| async move {
-        let fault = landing::fault(platform, memory, landing, dataset, *date).await;
-        fault.map(|fault| fault.map(|fault| (*date, fault)))
-    });
-    gather(stream::iter(looks).buffered(in_flight.max(1)).collect().await)
+/// Whether every one of several dumps is denied: then it is said once, as a matter of rights.
+fn all_denied(
+    candidates: &[NaiveDate],
+    faults: &BTreeMap<NaiveDate, DumpFault>,
+    bucket: &str,
+) -> Option<String> {
+    let denied = faults.values().filter(|fault| matches!(fault, DumpFault::Denied(_))).count();
+    (denied > 1 && denied == candidates.len()).then(|| {
+        format!(
+            "every one of the {denied} dumps that were to be read is denied: gapmend's role needs \
+             s3:GetObject on s3://{bucket}, and kms:Decrypt on the key that the bucket is \
+             encrypted with"
+        )
+    })
 }
 
 async fn exports(

@@ -41,6 +41,8 @@ pub struct Census {
     pub tables_expected: u32,
     /// Keys in the landing bucket that are no dump.
     pub noise: u64,
+    /// What concerns all dates at once and hides none, e.g. that no dump may be read.
+    pub problem: Option<String>,
     /// Matching tables without the partition key.
     pub ignored_tables: TableList,
     /// How much each table has of each date, when objects are listed.
@@ -139,6 +141,7 @@ pub(super) fn census(
         dates_behind: lag::dates_behind(&dates, whole_through),
         tables_expected: judge.expectations.on(&scan.coverage, judge.today).expected,
         noise: scan.landing.noise,
+        problem: scan.landing.all_denied.clone(),
         ignored_tables: scan.coverage.ignored.iter().map(|table| table.id.clone()).collect(),
         ignored_why: scan.coverage.ignored.clone(),
         volumes: scan.coverage.volumes.clone(),

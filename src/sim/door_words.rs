@@ -55,6 +55,12 @@ fn class_of(refused: &SimError) -> ErrorClass {
     let is_about = |words: &[&str]| words.iter().any(|word| code.contains(word));
     if is_about(&["NotFound", "NoSuch"]) {
         ErrorClass::NotFound
+    } else if code == "InvalidObjectState" || code.starts_with("KMS.") {
+        ErrorClass::Invalid
+    } else if is_about(&["AccessDenied"]) {
+        ErrorClass::Denied
+    } else if code == "SlowDown" {
+        ErrorClass::Throttled
     } else if is_about(&["Conflict", "PreconditionFailed", "Concurrent", "AlreadyExists", "State"])
     {
         ErrorClass::Conflict

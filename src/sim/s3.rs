@@ -178,6 +178,8 @@ pub(super) struct S3 {
     /// Delete markers, oldest first.
     pub(super) markers: Vec<MarkerRecord>,
     pub(super) uploads: BTreeMap<String, UploadRecord>,
+    /// Objects whose bytes cannot be read, by bucket and key, and what is answered.
+    pub(super) unreadable: BTreeMap<(String, String), SimError>,
 }
 
 impl World {
@@ -264,11 +266,22 @@ impl World {
     /// `s3:GetObject`: its bytes; of an archived object there are none before a restore.
     pub fn body(&self, bucket: &str, key: &str, if_match: Option<&str>) -> SimResult<&Body> {
         let object = self.object(bucket, key, if_match)?;
+        if let Some(error) = self.s3.unreadable.get(&(bucket.to_owned(), key.to_owned())) {
+            return Err(error.clone());
+        }
         if matches!(object.storage_class.as_str(), "GLACIER" | "DEEP_ARCHIVE") {
             let message = "The operation is not valid for the object's storage class";
             return Err(SimError::new("InvalidObjectState", 403, message));
         }
         Ok(&object.body)
+    }
+
+    /// From now on the bytes of an object cannot be read: archived by Intelligent-Tiering, another
+    /// owner's, its key disabled, …
+    pub fn refuse_reads(&mut self, bucket: &str, key: &str, code: &'static str, status: u16) {
+        let message = "The object's bytes cannot be read (its tier, its owner, its key)";
+        let error = SimError::new(code, status, message);
+        self.s3.unreadable.insert((bucket.to_owned(), key.to_owned()), error);
     }
 
     /// Moves an object into another storage class, as a lifecycle rule would.

@@ -5,13 +5,13 @@
 //! encrypted with a key of its own, an `ETag` says nothing about the bytes.
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, EncodingType};
 use aws_smithy_types::base64;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use md5::{Digest, Md5};
 
-use super::{Objects, created, is_code};
+use super::{Objects, created, decoded, is_code};
 use crate::aws::config;
 use crate::aws::convert::instant;
 use crate::aws::error::Failure;
@@ -136,6 +136,7 @@ impl Objects {
             .list_multipart_uploads()
             .bucket(bucket)
             .prefix(key)
+            .encoding_type(EncodingType::Url)
             .expected_bucket_owner(&self.owner);
         let answer = self.line.read(LIST_UPLOADS, || request.clone().send()).await?;
         let uploads = answer.uploads.unwrap_or_default();
@@ -144,7 +145,10 @@ impl Objects {
                 Failure::invalid(format!("{key} has too many uploads under way")).of(LIST_UPLOADS)
             );
         }
-        let of_key = uploads.into_iter().filter(|upload| upload.key.as_deref() == Some(key));
+        let encoded = answer.encoding_type == Some(EncodingType::Url);
+        let of_key = uploads.into_iter().filter(|upload| {
+            upload.key.as_deref().is_some_and(|found| decoded(found, encoded) == key)
+        });
         Ok(of_key
             .filter_map(|upload| {
                 let began = instant(upload.initiated.as_ref())?;

@@ -125,8 +125,8 @@ impl LocalFile {
                 request_id: None,
             })
         };
-        let judged: Answer<Option<DumpFault>> = observe::judge_zip(self.size, read).await;
-        judged.map_err(Failure::from)
+        let judged: Answer<observe::ZipVerdict> = observe::judge_zip(self.size, read).await;
+        judged.map(Result::err).map_err(Failure::from)
     }
 }
 

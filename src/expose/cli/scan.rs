@@ -123,6 +123,9 @@ fn flag_lines(census: &Census, verdict: &DateVerdict, paper: Paper) -> String {
 
 fn remarks(census: &Census, paper: Paper) -> String {
     let mut remarks = Vec::new();
+    if let Some(problem) = &census.problem {
+        remarks.push(("problem", problem.clone()));
+    }
     if census.noise > 0 {
         remarks.push((
             "ignored",

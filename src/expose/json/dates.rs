@@ -34,6 +34,8 @@ struct DatasetJson<'a> {
     tables_expected: u32,
     tables_ignored: Names<'a>,
     keys_ignored: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a str>,
     counts: BTreeMap<&'static str, u32>,
     dates: DatesJson<'a>,
     gaps: Vec<GapJson>,
@@ -247,6 +249,7 @@ impl<'a> DatasetJson<'a> {
             tables_expected: census.tables_expected,
             tables_ignored: Names(&census.ignored_tables),
             keys_ignored: census.noise,
+            problem: census.problem.as_deref(),
             counts: counts(census),
             dates: DatesJson(census),
             gaps: gaps(census),

@@ -17,6 +17,7 @@ impl Judge<'_> {
             .or_else(|| self.too_young(date))
             .or_else(|| self.quarantined(date))
             .or_else(|| self.bad_dump(date))
+            .or_else(|| self.unread_dump(date))
             .or_else(|| self.backing_off(date))
             .unwrap_or_else(|| {
                 let key = dumps.first().map_or("", |dump| dump.key.as_str());
@@ -157,18 +158,37 @@ impl Judge<'_> {
     fn bad_dump(&self, date: NaiveDate) -> Option<Finding> {
         let fault = self.scan.landing.faults.get(&date)?;
         let next = match fault {
-            DumpFault::Archived(_) => "restore the object, then it is queued".to_owned(),
+            DumpFault::NotRead { .. } => return None,
+            DumpFault::Archived(_) | DumpFault::ArchivedTier(_) => {
+                "restore the object, then it is queued".to_owned()
+            }
             DumpFault::OtherName { .. } => {
                 "set load.other_name, or upload it under that name".to_owned()
+            }
+            DumpFault::Denied(_) => "grant gapmend's role s3:GetObject on it, and kms:Decrypt on \
+                 the key that it is encrypted with, then it is queued"
+                .to_owned(),
+            DumpFault::Unreadable(_) => {
+                "put the dump back, then it is queued with the next scan".to_owned()
             }
             DumpFault::TooSmall { .. }
             | DumpFault::OutsideBand { .. }
             | DumpFault::BrokenZip(_)
-            | DumpFault::NotOneSql(_)
+            | DumpFault::NotUnpackable(_)
+            | DumpFault::NotOneSql { .. }
             | DumpFault::Bomb { .. }
             | DumpFault::SameAsAnother { .. } => "ask the supplier for a good dump".to_owned(),
         };
         Some(Finding::new(DateStatus::BadDump, fault.to_string(), next))
+    }
+
+    /// Its dump could not be read just now; the others go on.
+    fn unread_dump(&self, date: NaiveDate) -> Option<Finding> {
+        let fault = self.scan.landing.faults.get(&date)?;
+        let DumpFault::NotRead { again_at, .. } = fault else { return None };
+        let next = format!("it is read again after {}", again_at.format("%Y-%m-%d %H:%M:%S UTC"));
+        (self.now < *again_at)
+            .then(|| Finding::new(DateStatus::BackingOff, fault.to_string(), next).until(*again_at))
     }
 
     fn backing_off(&self, date: NaiveDate) -> Option<Finding> {

@@ -2,7 +2,7 @@
 
 use super::reply::{Refusal, Reply};
 use super::route::Incoming;
-use super::{chunked, s3_list, s3_objects, xml};
+use super::{chunked, s3_list, s3_objects, uri, xml};
 use crate::sim::{UploadRecord, World, WriteIf};
 
 /// The metadata that the model keeps of an upload.
@@ -114,14 +114,17 @@ pub(super) fn list(world: &World, request: &Incoming, bucket: &str) -> Result<Re
     let prefix = request.query.get("prefix").unwrap_or_default();
     let mut uploads = world.uploads(bucket);
     uploads.retain(|upload| upload.key.starts_with(prefix));
+    let encode = request.query.get("encoding-type") == Some("url");
+    let written = |text: &str| if encode { uri::encode_key(text) } else { text.to_owned() };
     Ok(s3_list::document("ListMultipartUploadsResult", |xml| {
         xml.text("Bucket", bucket);
-        xml.text("Prefix", prefix);
+        xml.text("Prefix", written(prefix));
+        xml.maybe("EncodingType", encode.then_some("url"));
         xml.text("MaxUploads", "1000");
         xml.text("IsTruncated", "false");
         for upload in &uploads {
             xml.element("Upload", |xml| {
-                xml.text("Key", &upload.key);
+                xml.text("Key", written(&upload.key));
                 xml.text("UploadId", &upload.id);
                 xml.text("StorageClass", "STANDARD");
                 xml.text("Initiated", s3_list::instant(upload.began_at));

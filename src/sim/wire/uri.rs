@@ -26,12 +26,15 @@ fn hex_pair(pair: Option<&[u8]>) -> Option<u8> {
     u8::from_str_radix(pair, 16).ok()
 }
 
-/// Encodes all but letters, digits and `-._~/`: how S3 writes keys for `encoding-type=url`.
+/// Encodes all but letters, digits and `-._~/`, a space as `+`: how S3 writes keys for
+/// `encoding-type=url`.
 pub(super) fn encode_key(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             out.push(char::from(byte));
+        } else if byte == b' ' {
+            out.push('+');
         } else {
             let escape = format!("%{byte:02X}");
             out.push_str(&escape);

@@ -9,6 +9,7 @@ mod locations;
 mod spelling;
 mod statuses;
 mod tables;
+mod unreadable;
 
 /// The tables of the model's raw zones.
 const TABLES: [&str; 7] = [
