@@ -48,7 +48,7 @@ fn nothing_is_good_that_unzip_or_the_load_refuses() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let seed = std::env::var("GAPMEND_UNZIP_SEED").unwrap_or_else(|_| SEED.to_owned());
+    let seed = std::env::var_os("GAPMEND_UNZIP_SEED").unwrap_or_else(|| SEED.into());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/unzip/corpus.py");
     let made = Command::new("python3").arg(script).arg(folder.path()).arg(seed).status().unwrap();
     assert!(made.success());

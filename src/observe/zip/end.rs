@@ -249,7 +249,7 @@ fn ends_at(offset: u64, size: u64, record_at: u64) -> Checked<()> {
     if extra == 0 {
         return Ok(());
     }
-    let why = if extra % FOUR_GIB == 0 {
+    let why = if extra.is_multiple_of(FOUR_GIB) {
         "it is over 4 GiB and written without zip64 (macOS's Archive Utility does so): unzip \
          ends with a warning. Send it made by a tool with zip64"
             .to_owned()

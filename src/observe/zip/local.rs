@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::directory::{ENCRYPTED, Entry, STORED, STREAMED, UTF8, in_zip64};
 use super::names::{Name, Origin, has_unicode_path};
-use super::reading::{Checked, Parts, broken, number, refused};
+use super::reading::{Checked, Parts, Stop, broken, number, refused};
 use crate::domain::DumpFault;
 use crate::platform::Answer;
 
@@ -29,8 +29,9 @@ where
     R: Future<Output = Answer<Bytes>>,
 {
     let fixed = parts.part(entry.offset, HEADER_BYTES).await.map_err(|stop| match stop {
-        super::reading::Stop::Bad(DumpFault::BrokenZip(_)) => not_there(entry).into(),
-        other => other,
+        Stop::Bad(DumpFault::BrokenZip(_)) => not_there(entry).into(),
+        Stop::Bad(fault) => Stop::Bad(fault),
+        Stop::Unread(error) => Stop::Unread(error),
     })?;
     if !fixed.starts_with(&SIGNATURE) {
         return Err(not_there(entry).into());

@@ -52,7 +52,6 @@ where
 }
 
 /// Judges a whole zip that is at hand.
-#[must_use]
 pub fn judge_bytes(whole: &Bytes) -> Verdict {
     let size = whole.len() as u64;
     let slice = |from: u64, length: u64| {

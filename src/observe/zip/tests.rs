@@ -13,12 +13,12 @@ struct Made<'a> {
     data: &'a [u8],
     method: u16,
     flags: u16,
-    made_on: u8,
+    system: u8,
     attributes: u32,
 }
 
 fn file<'a>(name: &'a str, data: &'a [u8]) -> Made<'a> {
-    Made { name, data, method: 0, flags: 0, made_on: 3, attributes: 0o100_644 << 16 }
+    Made { name, data, method: 0, flags: 0, system: 3, attributes: 0o100_644 << 16 }
 }
 
 fn header(entry: &Made<'_>) -> Vec<u8> {
@@ -39,7 +39,7 @@ fn zip(entries: &[Made<'_>]) -> Vec<u8> {
     let (mut file, mut directory) = (Vec::new(), Vec::new());
     for entry in entries {
         directory.extend(*b"PK\x01\x02\x14");
-        directory.push(entry.made_on);
+        directory.push(entry.system);
         directory.extend(header(entry));
         directory.extend([0; 6]);
         directory.extend(entry.attributes.to_le_bytes());
@@ -145,7 +145,7 @@ fn a_name_that_leads_elsewhere_makes_unzip_complain() {
     for (name, words) in [("../a", "leads out"), ("/etc/a", "absolute"), ("a/../b", "leads out")] {
         says(zip(&[sql.clone(), file(name, b"1")]), &[words]);
     }
-    let dos = Made { made_on: 0, ..file("dump\\a.txt", b"1") };
+    let dos = Made { system: 0, ..file("dump\\a.txt", b"1") };
     says(zip(&[sql.clone(), dos]), &["backslashes"]);
     is_good(zip(&[sql, file("un\\ix", b"1")]));
 }
@@ -265,7 +265,7 @@ fn a_comment_does_no_harm_unless_it_looks_like_an_end_or_stops_unzip() {
         bytes
     };
     is_good(with(b"made by hand"));
-    is_good(with(&[b'#'; 0xffff]));
+    is_good(with(&vec![b'#'; 0xffff]));
     says(with(b"stop\x13here"), &["Control-S"]);
     let fake = [&b"PK\x05\x06"[..], &[0; 30]].concat();
     assert!(judge_bytes(&with(&fake).into()).is_err());
