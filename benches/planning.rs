@@ -116,6 +116,7 @@ fn scan() -> Scan {
         landing: LandingView { dumps: Arc::new(dumps), ..LandingView::default() },
         coverage,
         exports: BTreeMap::new(),
+        copies: BTreeMap::new(),
     }
 }
 

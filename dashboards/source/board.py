@@ -41,7 +41,7 @@ TRIGGER_LOOKS = [("safe", "green"), ("held by gapmend", "yellow"), ("OFF, not by
                  ("cannot be seen", "orange")]
 # A line of a timeline is there while its stage or reason is in effect; blue judges nothing.
 IN_EFFECT = [("", "text"), ("in effect", "blue")]
-NEED_A_PERSON = "quarantined|partial|empty|unregistered|bad_dump|no_dump"
+NEED_A_PERSON = "quarantined|partial|empty|unregistered|unpublished|bad_dump|no_dump"
 NO_GAPS = "available|waived|not_expected|not_due"
 
 STAGE = f"{lead('run_stage', by='dataset, stage')} == 1"

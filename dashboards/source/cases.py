@@ -69,8 +69,8 @@ def states(metric: str, label: str, values: str, current: str) -> dict:
     return {f'{metric}{{{label}="{value}"}}': steady(int(value == current)) for value in values.split()}
 
 
-DATES = "available waived not_due missing no_dump quarantined partial empty unregistered bad_dump"
-STAGES = "preflight stage_dump load snapshot export publish verify"
+DATES = "available waived not_due missing no_dump quarantined partial empty unregistered unpublished bad_dump"
+STAGES = "preflight stage_dump load snapshot export copy publish verify"
 
 HEALTHY = {
     "gapmend_build_info": steady(1),

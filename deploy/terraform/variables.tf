@@ -70,6 +70,9 @@ variable "pipeline" {
     export_bucket   = optional(string) # the snapshot exports
     # Patterns of export ids, as export.snapshot_id and export.live_id make them.
     export_prefixes = optional(list(string), ["sql-to-parquet-*"])
+    copy_bucket     = optional(string) # where the export's files lie before they are published
+    # Above the tables' folders, with trailing slashes.
+    copy_prefixes   = optional(list(string), [])
     raw_bucket      = string
     raw_databases   = list(string)     # every source's Glue database
     raw_tables      = list(string)     # database/pattern
@@ -95,6 +98,9 @@ variable "more_pipelines" {
     export_bucket   = optional(string) # the snapshot exports
     # Patterns of export ids, as export.snapshot_id and export.live_id make them.
     export_prefixes = optional(list(string), ["sql-to-parquet-*"])
+    copy_bucket     = optional(string) # where the export's files lie before they are published
+    # Above the tables' folders, with trailing slashes.
+    copy_prefixes   = optional(list(string), [])
     raw_bucket      = string
     raw_databases   = list(string)     # every source's Glue database
     raw_tables      = list(string)     # database/pattern

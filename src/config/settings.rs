@@ -168,6 +168,7 @@ impl DatasetSettings {
             Stage::Snapshot | Stage::Export => {
                 self.export.as_ref().map_or(load, |export| export.deadline)
             }
+            Stage::Copy => self.copy.as_ref().map_or(load, |copy| copy.deadline),
             Stage::Publish | Stage::Verify => {
                 self.publish.as_ref().map_or(load, |publish| publish.deadline)
             }

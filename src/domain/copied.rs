@@ -120,11 +120,168 @@ impl ExportListing {
             && self.strangers_in(copy).is_empty()
     }
 
-    /// The catalog's names of its tables: `db.table` → `db_table`, in lower case as Glue has it.
+    /// The catalog's names of its tables.
     #[must_use]
     pub fn catalog_tables(&self) -> BTreeSet<String> {
-        self.files.keys().map(|file| file.table.replace('.', "_").to_ascii_lowercase()).collect()
+        self.files.keys().map(|file| catalog_name(&file.table)).collect()
     }
+}
+
+/// Missing files that are named one by one; the others are counted.
+const NAMED_AT_MOST: usize = 5;
+
+/// What lies in the copy for a date, as far as decisions rest on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CopyState {
+    /// Files that a job would read.
+    pub files: u64,
+    /// Tables that have such files.
+    pub tables: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// When the newest of them was written.
+    pub newest: Option<DateTime<Utc>>,
+    /// The catalog's names of those tables.
+    pub catalog_tables: BTreeSet<String>,
+    /// Whose files they are.
+    pub whose: Whose,
+    /// An object that begins with the date's export id although no such export exists: the
+    /// copier would carry it too (H11).
+    pub left_over: Option<String>,
+}
+
+/// Whose files lie in the copy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Whose {
+    /// There are none.
+    #[default]
+    Nobody,
+    /// Exactly those of one complete export.
+    OneExport {
+        /// Its id.
+        id: String,
+    },
+    /// Some of those of one export, and no others.
+    Incomplete {
+        /// Its id.
+        id: String,
+        /// Files that it holds.
+        expected: u64,
+        /// Of which the copy lacks so many.
+        missing: u64,
+        /// Some of them by name.
+        examples: Vec<FileId>,
+    },
+    /// Files of several exports, or of none that is known.
+    Mixed {
+        /// The exports that some of them belong to.
+        ids: Vec<String>,
+        /// Files that are not the first export's.
+        strangers: u64,
+    },
+    /// The exports cannot be seen: no bucket of theirs is configured.
+    Unknown,
+}
+
+impl CopyState {
+    /// Judges a copy against complete exports of its date; `None` where exports cannot be seen.
+    #[must_use]
+    pub fn of(copy: &CopyListing, exports: Option<&BTreeMap<String, ExportListing>>) -> Self {
+        let (files, tables, bytes) = copy.count();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        Self {
+            files: count(files),
+            tables: count(tables),
+            bytes,
+            newest: copy.newest(),
+            catalog_tables: copy.files().map(|(table, _)| catalog_name(table)).collect(),
+            whose: whose(copy, exports),
+            left_over: None,
+        }
+    }
+
+    /// Whether a load may begin: its copier would find nothing beside its own files.
+    #[must_use]
+    pub fn is_clear(&self) -> bool {
+        self.whose == Whose::Nobody && self.files == 0 && self.left_over.is_none()
+    }
+
+    /// How much of the export is there; of one that lacks nothing, all.
+    #[must_use]
+    pub fn percent(&self) -> Option<u8> {
+        match &self.whose {
+            Whose::OneExport { .. } => Some(100),
+            Whose::Incomplete { expected, missing, .. } => {
+                let there = expected.saturating_sub(*missing);
+                u8::try_from(there.saturating_mul(100).checked_div(*expected)?).ok()
+            }
+            Whose::Nobody | Whose::Mixed { .. } | Whose::Unknown => None,
+        }
+    }
+
+    /// The complete export whose files these are, all of them and no others.
+    #[must_use]
+    pub fn whole_export(&self) -> Option<&str> {
+        match &self.whose {
+            Whose::OneExport { id } if self.left_over.is_none() => Some(id),
+            Whose::OneExport { .. }
+            | Whose::Nobody
+            | Whose::Incomplete { .. }
+            | Whose::Mixed { .. }
+            | Whose::Unknown => None,
+        }
+    }
+}
+
+fn whose(copy: &CopyListing, exports: Option<&BTreeMap<String, ExportListing>>) -> Whose {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let Some(exports) = exports else {
+        return if copy.is_empty() { Whose::Nobody } else { Whose::Unknown };
+    };
+    if copy.is_empty() {
+        return Whose::Nobody;
+    }
+    if let Some((id, _)) = exports.iter().find(|(_, export)| export.is_exactly(copy)) {
+        return Whose::OneExport { id: id.clone() };
+    }
+    let shares = |export: &ExportListing| export.strangers_in(copy).len() < copy.files().count();
+    let having: Vec<_> = exports.iter().filter(|(_, export)| shares(export)).collect();
+    match having.as_slice() {
+        [(id, export)] if export.strangers_in(copy).is_empty() => compare(id, export, copy),
+        having => Whose::Mixed {
+            ids: having.iter().map(|(id, _)| (*id).clone()).collect(),
+            strangers: count(
+                having
+                    .first()
+                    .map_or(copy.files().count(), |(_, export)| export.strangers_in(copy).len()),
+            ),
+        },
+    }
+}
+
+/// How far a copy is with one export's files.
+#[must_use]
+pub fn compare(id: &str, export: &ExportListing, copy: &CopyListing) -> Whose {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let strangers = export.strangers_in(copy);
+    if !strangers.is_empty() {
+        return Whose::Mixed { ids: vec![id.to_owned()], strangers: count(strangers.len()) };
+    }
+    if export.is_exactly(copy) {
+        return Whose::OneExport { id: id.to_owned() };
+    }
+    let missing = export.missing_in(copy);
+    Whose::Incomplete {
+        id: id.to_owned(),
+        expected: count(export.files.len()),
+        missing: count(missing.len()),
+        examples: missing.into_iter().take(NAMED_AT_MOST).collect(),
+    }
+}
+
+/// `db.table` → `db_table`, in lower case as Glue has it.
+fn catalog_name(folder: &str) -> String {
+    folder.replace('.', "_").to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -169,5 +326,22 @@ mod tests {
         assert!(odd.is_empty());
         assert_eq!(odd.count(), (0, 0, 0));
         assert_eq!(copy(&[("db.a", "1", 5), ("db.a", "2", 6)]).count(), (2, 1, 11));
+    }
+
+    #[test]
+    fn whose_files_lie_in_the_copy() {
+        let (a, b) = (("db.a", "1.parquet", 5), ("db.b", "2.parquet", 6));
+        let other = [("db.a", "8.parquet", 5), ("db.b", "9.parquet", 6)];
+        let exports: BTreeMap<String, ExportListing> =
+            [("night".to_owned(), export(&[a, b])), ("again".to_owned(), export(&other))].into();
+        let whose = |files: &[(&str, &str, u64)]| CopyState::of(&copy(files), Some(&exports)).whose;
+        assert_eq!(whose(&[]), Whose::Nobody);
+        assert_eq!(whose(&[a, b]), Whose::OneExport { id: "night".into() });
+        assert!(matches!(whose(&[a]), Whose::Incomplete { expected: 2, missing: 1, .. }));
+        assert!(matches!(whose(&[a, b, other[0]]), Whose::Mixed { ids, .. } if ids.len() == 2));
+        assert!(matches!(whose(&[("db.z", "0", 1)]), Whose::Mixed { ids, .. } if ids.is_empty()));
+        assert_eq!(CopyState::of(&copy(&[a]), None).whose, Whose::Unknown);
+        let left = CopyState { left_over: Some("k".into()), ..CopyState::default() };
+        assert!(!left.is_clear() && CopyState::default().is_clear());
     }
 }

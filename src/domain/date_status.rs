@@ -25,6 +25,9 @@ pub enum DateStatus {
     Empty,
     /// Objects without a catalog entry.
     Unregistered,
+    /// No table has it, but the copy between export and raw holds files of it: loading it again
+    /// would double them.
+    Unpublished,
     /// Absent at the source.
     NoDump,
     /// The dump is there, the data is not: healable.
@@ -43,7 +46,7 @@ pub enum DateStatus {
 
 impl DateStatus {
     /// Every status, in the order in which they are judged.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Available,
         Self::Waived,
         Self::NotExpected,
@@ -52,6 +55,7 @@ impl DateStatus {
         Self::Partial,
         Self::Empty,
         Self::Unregistered,
+        Self::Unpublished,
         Self::NoDump,
         Self::Missing,
         Self::NotAllowed,
@@ -73,6 +77,7 @@ impl DateStatus {
             Self::Partial => "partial",
             Self::Empty => "empty",
             Self::Unregistered => "unregistered",
+            Self::Unpublished => "unpublished",
             Self::NoDump => "no_dump",
             Self::Missing => "missing",
             Self::NotAllowed => "not_allowed",
@@ -95,6 +100,7 @@ impl DateStatus {
             Self::Partial => 'P',
             Self::Empty => 'E',
             Self::Unregistered => 'U',
+            Self::Unpublished => 'C',
             Self::NoDump => 'S',
             Self::Missing => 'M',
             Self::NotAllowed => 'N',

@@ -148,11 +148,15 @@ pub enum FailureReason {
     Lost,
     /// The date changed under us: it is available or partial by now.
     DataChanged,
+    /// The copy between export and raw lacks files of the export, or holds another's (H18, H20).
+    CopyIncomplete,
+    /// The snapshot is there and its export was never asked for (H17).
+    NotExported,
 }
 
 impl FailureReason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Deadline,
         Self::NotStarted,
         Self::Failed,
@@ -162,6 +166,8 @@ impl FailureReason {
         Self::Spent,
         Self::Lost,
         Self::DataChanged,
+        Self::CopyIncomplete,
+        Self::NotExported,
     ];
 
     /// The metric label.
@@ -177,6 +183,8 @@ impl FailureReason {
             Self::Spent => "spent",
             Self::Lost => "lost",
             Self::DataChanged => "data_changed",
+            Self::CopyIncomplete => "copy_incomplete",
+            Self::NotExported => "not_exported",
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) mod testing;
 pub mod trigger;
 pub mod volume;
 
-pub use copied::{CopiedFile, CopyListing, ExportListing, FileId};
+pub use copied::{CopiedFile, CopyListing, CopyState, ExportListing, FileId, Whose};
 pub use coverage::{Coverage, IgnoredTable, OddSpellings, PartitionSample, TableCoverage};
 pub use date_format::{DateFormat, DateFormatError};
 pub use date_set::DateSet;

@@ -16,6 +16,8 @@ pub enum Stage {
     Snapshot,
     /// Its export to S3.
     Export,
+    /// The export's files, carried into the zone that the workflow reads.
+    Copy,
     /// The Glue workflow.
     Publish,
     /// The proof: partitions with objects in every expected table.
@@ -24,12 +26,13 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Preflight,
         Self::StageDump,
         Self::Load,
         Self::Snapshot,
         Self::Export,
+        Self::Copy,
         Self::Publish,
         Self::Verify,
     ];
@@ -43,6 +46,7 @@ impl Stage {
             Self::Load => "load",
             Self::Snapshot => "snapshot",
             Self::Export => "export",
+            Self::Copy => "copy",
             Self::Publish => "publish",
             Self::Verify => "verify",
         }

@@ -33,6 +33,7 @@ pub(super) fn hands(status: DateStatus) -> Hands {
         DateStatus::Partial
         | DateStatus::Empty
         | DateStatus::Unregistered
+        | DateStatus::Unpublished
         | DateStatus::NoDump
         | DateStatus::NotAllowed
         | DateStatus::Quarantined
@@ -66,7 +67,11 @@ pub(super) fn commands(name: &str, verdict: &DateVerdict, report: &Report) -> Ve
         ],
         DateStatus::NoDump => vec![upload],
         DateStatus::BadDump => vec![format!("{upload} --replace")],
-        DateStatus::Partial | DateStatus::Empty | DateStatus::Unregistered => {
+        DateStatus::Unpublished if verdict.takes_up => vec![heal],
+        DateStatus::Partial
+        | DateStatus::Empty
+        | DateStatus::Unregistered
+        | DateStatus::Unpublished => {
             vec![format!("gapmend heal --date {date} --dry-run")]
         }
         DateStatus::NotAllowed
@@ -119,6 +124,7 @@ pub(super) fn repair(name: &str, verdict: &DateVerdict, report: &Report) -> Opti
         | DateStatus::NotAllowed
         | DateStatus::TooYoung
         | DateStatus::Quarantined
+        | DateStatus::Unpublished
         | DateStatus::NoDump
         | DateStatus::BadDump
         | DateStatus::BackingOff => None,

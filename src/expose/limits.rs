@@ -12,6 +12,8 @@ pub struct StageLimits {
     pub load: Option<Duration>,
     /// The snapshot, and the export, each.
     pub export: Option<Duration>,
+    /// The copy.
+    pub copy: Option<Duration>,
     /// The workflow.
     pub publish: Option<Duration>,
 }
@@ -23,6 +25,7 @@ impl StageLimits {
         Self {
             load: Some(dataset.load.deadline),
             export: dataset.export.as_ref().map(|export| export.deadline),
+            copy: dataset.copy.as_ref().map(|copy| copy.deadline),
             publish: dataset.publish.as_ref().map(|publish| publish.deadline),
         }
     }
@@ -32,6 +35,7 @@ impl StageLimits {
         let limit = match stage {
             Stage::Load => self.load,
             Stage::Snapshot | Stage::Export => self.export,
+            Stage::Copy => self.copy,
             Stage::Publish => self.publish,
             Stage::Preflight | Stage::StageDump | Stage::Verify => None,
         };

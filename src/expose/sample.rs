@@ -82,6 +82,12 @@ fn exceptions() -> BTreeMap<NaiveDate, (DateStatus, &'static str, &'static str)>
             "run the raw zone's crawler",
         ),
         (
+            "2026-02-05",
+            S::Unpublished,
+            "no table has it, but the copy holds 34 files of 17 tables, exactly those of export sql-to-parquet-26-02-05-231500",
+            "it is queued: the workflow publishes it, nothing is loaded",
+        ),
+        (
             "2026-02-08",
             S::NoDump,
             "no dump under parking/ names this date",
@@ -157,6 +163,7 @@ fn verdict(day: NaiveDate) -> DateVerdict {
             .unwrap_or(0),
         tables_expected: 17,
         tables_missing: (status == DateStatus::Partial).then_some(lacking).into_iter().collect(),
+        takes_up: status == DateStatus::Unpublished,
         tables_having: (status == DateStatus::Partial).then_some(having).into_iter().collect(),
     }
 }
@@ -234,6 +241,7 @@ fn candidate(day: &str) -> Candidate {
         dump: dump(date(day)),
         asked: Asked::schedule(),
         permitted_by: "mode auto".to_owned(),
+        takes_up: false,
     }
 }
 

@@ -46,6 +46,7 @@ pub(super) fn tone_of_status(status: DateStatus) -> Tone {
         DateStatus::Partial
         | DateStatus::Empty
         | DateStatus::Unregistered
+        | DateStatus::Unpublished
         | DateStatus::NoDump
         | DateStatus::Quarantined
         | DateStatus::BadDump => Tone::Bad,

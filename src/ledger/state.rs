@@ -8,14 +8,14 @@ mod holds;
 mod runs;
 mod uploads;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::event::{Asked, ENTRY_VERSION, Entry, EntrySpan, Event, Request, ScanRecord};
+use super::event::{Asked, ENTRY_VERSION, Entry, EntrySpan, Event, Repeat, Request, ScanRecord};
 use super::process::Process;
-use crate::domain::PassOutcome;
+use crate::domain::{PassOutcome, RunOutcome};
 
 pub use self::holds::{Hold, SweptDump};
 pub use self::runs::{LoadRecord, Run, RunEnd, StageRecord, StopRecord};
@@ -389,6 +389,32 @@ impl<'a> DatasetView<'a> {
         self.runs_of(date).filter(|run| run.failed() && !self.is_forgiven(run)).collect()
     }
 
+    /// Dates with a failure that must not be repeated, and that was not forgiven.
+    #[must_use]
+    pub fn unsafe_dates(&self) -> BTreeSet<NaiveDate> {
+        let is_unsafe =
+            |run: &&Run| run.end.as_ref().is_some_and(|end| end.repeat == Repeat::Unsafe);
+        let dates = self.runs.keys().copied();
+        dates.filter(|date| self.counted_failures(*date).iter().any(is_unsafe)).collect()
+    }
+
+    /// Dates whose last word is that their workflow ran over an incomplete copy.
+    #[must_use]
+    pub fn published_incompletely(&self) -> BTreeSet<NaiveDate> {
+        let dates = self.runs.keys().copied();
+        dates.filter(|date| self.was_published_incompletely(*date)).collect()
+    }
+
+    /// Whether the date's workflow ran over an incomplete copy, and no run healed it since.
+    #[must_use]
+    pub fn was_published_incompletely(&self, date: NaiveDate) -> bool {
+        let succeeded =
+            |run: &&&Run| run.end.as_ref().is_some_and(|end| end.outcome == RunOutcome::Succeeded);
+        let runs = self.runs.get(&date).map_or(&[][..], Vec::as_slice);
+        let since = runs.iter().rev().take_while(|run| !succeeded(run));
+        since.into_iter().any(|run| run.published_incompletely())
+    }
+
     /// Runs of a date that made way for a live one, since it was last forgiven and since it last
     /// ended otherwise.
     #[must_use]
@@ -459,7 +485,6 @@ pub enum ReplayError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::RunOutcome;
     use crate::ledger::testing::{run_ended, run_started};
 
     fn entry(seq: u64, epoch: u64, event: Event) -> Entry {

@@ -40,11 +40,12 @@ async fn look(
     let at = world.now();
     let platform = world.platform.as_ref();
     let prefix = landing::common_name_prefix(&dataset.landing.keys, date);
-    let (clock, tables, now_there, export) = futures_util::join!(
+    let (clock, tables, now_there, export, copied) = futures_util::join!(
         clock::trusted(world),
         raw_zone::date_tables(platform, dataset, last.map(|scan| &scan.coverage), date, in_flight),
         landing::list_dumps(platform, dataset, &prefix),
         export_of(world, dataset, date),
+        copy::state_of(platform, dataset, date, in_flight),
     );
     clock.map_err(|cause| vec![cause])?;
     let tables = tables?;
@@ -55,9 +56,10 @@ async fn look(
     Arc::make_mut(&mut view.dumps).insert(date, dumps.clone());
     let check = DumpCheck { platform, memory, view: &view, dataset, now: at };
     let dump_fault = if dumps.is_empty() { None } else { check.fault(date).await };
+    let copied = copied.map_err(|cause| vec![cause])?;
     let exported = match &export {
         Some(export) => exported_tables(world, dataset, export).await?,
-        None => None,
+        None => copied.as_ref().filter(|it| it.files > 0).map(|it| it.catalog_tables.clone()),
     };
     Ok(Confirmation {
         date,
@@ -71,6 +73,7 @@ async fn look(
         dumps,
         dump_fault,
         export,
+        copy: copied,
     })
 }
 

@@ -4,13 +4,22 @@
 //! The tables' folders are not known beforehand: one listing by delimiter finds them, then each
 //! is listed below the date's folder. Every listing is whole, or the answer is blind.
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::blind;
-use crate::config::CopySettings;
-use crate::domain::{Blindness, CopiedFile, CopyListing, ExportListing, FileId};
+use crate::config::{CopySettings, DatasetSettings};
+use crate::domain::copied::compare;
+use crate::domain::{
+    Blindness, CopiedFile, CopyListing, CopyState, ExportListing, ExportStatus, FileId, Seen,
+};
 use crate::platform::{Listing, ObjectInfo, Platform};
+
+/// Listings of one run's copy that are asked for side by side; the platform's own limit of requests
+/// stands above it.
+const LISTINGS_AT_ONCE: usize = 8;
 
 /// What lies in the copy for the date.
 ///
@@ -114,6 +123,147 @@ pub async fn export_files(
         .await
         .map_err(|error| blind(format!("export {id} in s3://{bucket}"), &error))?;
     Ok(export)
+}
+
+/// What lies in the copy for the date, and whose files they are; `None` without a copy section.
+pub(super) async fn state_of(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+    date: NaiveDate,
+    in_flight: usize,
+) -> Result<Option<CopyState>, Blindness> {
+    let Some(copy) = &dataset.copy else { return Ok(None) };
+    let folders = table_folders(platform, copy).await?;
+    state_below(platform, dataset, copy, &folders, date, in_flight).await.map(Some)
+}
+
+/// The same for several dates; a date that could not be seen spoils no other one.
+pub(super) async fn states_of(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+    dates: &[NaiveDate],
+    in_flight: usize,
+) -> BTreeMap<NaiveDate, Seen<CopyState>> {
+    let (Some(copy), false) = (&dataset.copy, dates.is_empty()) else { return BTreeMap::new() };
+    let folders = match table_folders(platform, copy).await {
+        Ok(folders) => folders,
+        Err(cause) => {
+            let blind = |date: &NaiveDate| (*date, Seen::Blind(vec![cause.clone()]));
+            return dates.iter().map(blind).collect();
+        }
+    };
+    let mut states = BTreeMap::new();
+    for date in dates {
+        let state = state_below(platform, dataset, copy, &folders, *date, in_flight).await;
+        states.insert(*date, state.map_or_else(|cause| Seen::Blind(vec![cause]), Seen::Known));
+    }
+    states
+}
+
+async fn state_below(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+    copy: &CopySettings,
+    folders: &[String],
+    date: NaiveDate,
+    in_flight: usize,
+) -> Result<CopyState, Blindness> {
+    let (listing, exports) = futures_util::try_join!(
+        copy_below(platform, copy, folders, date, in_flight),
+        complete_exports(platform, dataset, date),
+    )?;
+    let (exports, left_over) = match exports {
+        Some(found) => (Some(found.complete), found.left_over),
+        None => (None, None),
+    };
+    Ok(CopyState { left_over, ..CopyState::of(&listing, exports.as_ref()) })
+}
+
+/// How far the copy is with the files of the date's own export: what a run waits for.
+pub(super) async fn state_for_run(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+    date: NaiveDate,
+) -> Result<Option<CopyState>, Blindness> {
+    let (Some(copy), Some(export)) = (&dataset.copy, &dataset.export) else { return Ok(None) };
+    let id = export.snapshot_id.render(date);
+    let listing = copy_of(platform, copy, date, LISTINGS_AT_ONCE).await?;
+    let state = CopyState::of(&listing, None);
+    let whose = match &export.bucket {
+        Some(bucket) => compare(&id, &export_files(platform, bucket, &id).await?, &listing),
+        None => state.whose.clone(),
+    };
+    Ok(Some(CopyState { whose, ..state }))
+}
+
+/// The complete exports of a date, backdated or the nightly's.
+struct Exports {
+    complete: BTreeMap<String, ExportListing>,
+    /// An object under the backdated id although no such export exists (H11).
+    left_over: Option<String>,
+}
+
+/// `None` where the exports' bucket is not configured.
+async fn complete_exports(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+    date: NaiveDate,
+) -> Result<Option<Exports>, Blindness> {
+    let Some(export) = &dataset.export else { return Ok(None) };
+    let Some(bucket) = &export.bucket else { return Ok(None) };
+    let own = export.snapshot_id.render(date);
+    let mut found = by_export(platform, bucket, &own).await?;
+    if let Some(live_id) = &export.live_id {
+        let mut live = by_export(platform, bucket, &live_id.literal_prefix(date)).await?;
+        live.retain(|id, _| live_id.matches(date, id));
+        found.extend(live);
+    }
+    let mut exports = Exports { complete: BTreeMap::new(), left_over: None };
+    for (id, seen) in found {
+        let task = platform.export(&id).await;
+        let task = task.map_err(|error| blind(format!("export {id}"), &error))?;
+        match task {
+            Some(task) if task.status == ExportStatus::Complete && task.warning.is_none() => {
+                exports.complete.insert(id, seen.files);
+            }
+            // The copier takes whatever begins with the id (H11): a load would have it copied too.
+            Some(_) => {}
+            None if id.starts_with(&own) => exports.left_over = Some(seen.first_key),
+            None => {}
+        }
+    }
+    Ok(Some(exports))
+}
+
+/// What lies under the ids that begin so.
+struct SeenExport {
+    files: ExportListing,
+    first_key: String,
+}
+
+async fn by_export(
+    platform: &dyn Platform,
+    bucket: &str,
+    prefix: &str,
+) -> Result<BTreeMap<String, SeenExport>, Blindness> {
+    let listing =
+        Listing { bucket: bucket.to_owned(), prefix: prefix.to_owned(), ..Listing::default() };
+    let mut exports: BTreeMap<String, SeenExport> = BTreeMap::new();
+    platform
+        .list_objects(&listing, &mut |page| {
+            for object in page {
+                let id = object.key.split('/').next().unwrap_or_default().to_owned();
+                let file = file_id(&object.key);
+                let seen = exports.entry(id).or_insert_with(|| SeenExport {
+                    files: ExportListing::default(),
+                    first_key: object.key,
+                });
+                seen.files.files.extend(file.map(|file| (file, object.size)));
+            }
+        })
+        .await
+        .map_err(|error| blind(format!("exports {prefix}… in s3://{bucket}"), &error))?;
+    Ok(exports)
 }
 
 /// `id/db/db.table/1/part-0.parquet` is file `part-0.parquet` of table `db.table`; the export's

@@ -38,8 +38,8 @@ pub use watch::{survey, tasks_of, watch};
 pub use zip::{Verdict as ZipVerdict, judge as judge_zip, judge_bytes};
 
 use crate::domain::{
-    Blindness, Coverage, Dump, DumpFault, Export, OddSpellings, Rule, Seen, Snapshot, TableId,
-    Task, WorkflowRun, Written,
+    Blindness, CopyState, Coverage, Dump, DumpFault, Export, OddSpellings, Rule, Seen, Snapshot,
+    TableId, Task, WorkflowRun, Written,
 };
 use crate::ledger::Hold;
 use crate::platform::PlatformError;
@@ -72,6 +72,9 @@ pub struct Scan {
     pub coverage: Coverage,
     /// Exports that exist under the ids of the dates without data (H21).
     pub exports: BTreeMap<NaiveDate, Export>,
+    /// What lies in the copy for the dates at the head of the queue, and for those that the
+    /// ledger remembers as published incompletely.
+    pub copies: BTreeMap<NaiveDate, Seen<CopyState>>,
 }
 
 /// What lies in the landing bucket.
@@ -184,6 +187,8 @@ pub struct RunView {
     pub workflow_runs: Vec<WorkflowRun>,
     /// Whether another run of the backdated or live workflow is in progress.
     pub workflow_busy: bool,
+    /// The copy, while the run waits for it or is about to publish it.
+    pub copy: Option<CopyState>,
     /// The end of our task's log, when it ended badly.
     pub log_tail: Vec<String>,
 }
@@ -213,6 +218,8 @@ pub struct Confirmation {
     pub dump_fault: Option<DumpFault>,
     /// The export under the date's id (H21).
     pub export: Option<Export>,
+    /// What lies in the copy; `None` without a copy section.
+    pub copy: Option<CopyState>,
 }
 
 /// What a failed call means for a look.
@@ -254,6 +261,9 @@ impl Scan {
             Some(export) => self.exports.insert(look.date, export.clone()),
             None => self.exports.remove(&look.date),
         };
+        if let Some(copy) = &look.copy {
+            self.copies.insert(look.date, Seen::Known(copy.clone()));
+        }
     }
 
     /// A table that has half of a date is enough to keep the date from ever being re-run (H8).

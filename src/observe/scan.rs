@@ -6,14 +6,18 @@ use chrono::{Duration, NaiveDate};
 use futures_util::{StreamExt, stream};
 
 use super::dump_check::{DumpCheck, ZipMemory};
-use super::{LandingView, Scan, blind, clock, landing, raw_zone};
-use crate::config::DatasetSettings;
+use super::{LandingView, Scan, blind, clock, copy, landing, raw_zone};
+use crate::config::{self, DatasetSettings, Mode, Order};
 use crate::domain::{Blindness, Coverage, DumpFault, ErrorClass, Export, Seen};
 use crate::ledger::ScanRecord;
 use crate::platform::World;
 
 /// Exports are looked up for so many dates without data at most, newest first.
 const EXPORT_LOOKUPS_AT_MOST: usize = 200;
+/// The copy is looked at for as many dates as so many nights may start.
+const COPY_NIGHTS_LOOKED_AT: usize = 3;
+/// And for no more dates than this: each costs one listing a table.
+const COPY_DATES_AT_MOST: usize = 30;
 /// Fewer than so many percent of the last scan's tables or partitions are a collapse, not a
 /// loss: somebody hides the catalog from us (a policy, Lake Formation), or a page was lost.
 const COLLAPSE_BELOW_PERCENT: u64 = 75;
@@ -30,6 +34,10 @@ pub struct ScanScope {
     /// The last clear scan under the same configuration: a sudden collapse against it makes the
     /// look blind.
     pub last: Option<ScanRecord>,
+    /// Dates whose last run must not be repeated: they wait for a person, behind the queue.
+    pub unsafe_dates: BTreeSet<NaiveDate>,
+    /// Dates that were published from an incomplete copy, as far as the ledger knows.
+    pub suspects: BTreeSet<NaiveDate>,
     /// Requests at once.
     pub in_flight: usize,
 }
@@ -75,14 +83,16 @@ async fn look(
     }
     let bare = bare_dates(&window, &named, &coverage, &landing);
     let check = DumpCheck { platform, memory, view: &landing, dataset, now: at };
-    let (faults, exports) = futures_util::join!(
+    let copied = copy_dates(dataset, scope, &bare, today);
+    let (faults, exports, copies) = futures_util::join!(
         check.faults(&bare, scope.in_flight),
         exports(world, dataset, &bare, scope.in_flight),
+        copy::states_of(platform, dataset, &copied, scope.in_flight),
     );
     let exports = exports?;
     landing.all_denied = all_denied(&bare, &faults, &dataset.landing.bucket);
     landing.faults = faults;
-    Ok(Scan { at, today, window, named, landing, coverage, exports })
+    Ok(Scan { at, today, window, named, landing, coverage, exports, copies })
 }
 
 fn both<A, B>(
@@ -205,6 +215,37 @@ fn all_denied(
              encrypted with"
         )
     })
+}
+
+/// The dates whose copy is looked at: those that the queue begins with, and those of which the
+/// ledger remembers that they were published from an incomplete copy.
+fn copy_dates(
+    dataset: &DatasetSettings,
+    scope: &ScanScope,
+    bare: &[NaiveDate],
+    today: NaiveDate,
+) -> Vec<NaiveDate> {
+    let backfill = &dataset.backfill;
+    let healable = today - Duration::days(i64::from(dataset.window.min_age_days));
+    let is_asked = |date: NaiveDate| scope.asked.contains(&date);
+    let may_run = |date: NaiveDate| {
+        let denied = config::entry_for(&backfill.deny, date, today).is_some();
+        let allowed = dataset.mode != Mode::Allowlist
+            || is_asked(date)
+            || config::entry_for(&backfill.allow, date, today).is_some();
+        date <= healable && allowed && !denied
+    };
+    let mut head: Vec<NaiveDate> = bare.iter().copied().filter(|date| may_run(*date)).collect();
+    head.sort();
+    if backfill.order == Order::NewestFirst {
+        head.reverse();
+    }
+    head.sort_by_key(|date| (!is_asked(*date), scope.unsafe_dates.contains(date)));
+    let runs = usize::try_from(backfill.max_runs_per_night).unwrap_or(usize::MAX);
+    head.truncate(runs.saturating_mul(COPY_NIGHTS_LOOKED_AT).min(COPY_DATES_AT_MOST));
+    let suspects = scope.suspects.iter().rev().take(COPY_DATES_AT_MOST);
+    head.extend(suspects.filter(|date| !bare.contains(date)));
+    head
 }
 
 async fn exports(

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 use futures_util::future::try_join_all;
 
-use super::{RunView, Traffic, Watch, blind, clock, trigger};
+use super::{RunView, Traffic, Watch, blind, clock, copy, trigger};
 use crate::config::{DatasetSettings, PublishSettings};
 use crate::domain::{
     Blindness, Export, Rule, Seen, Snapshot, Stage, Task, WorkflowRun, WorkflowStatus,
@@ -15,6 +15,8 @@ use crate::platform::{Platform, World};
 const CLOCK_SLACK_MINUTES: i64 = 5;
 /// A workflow run in progress began within this time: Glue's own limit for a job is two days.
 const WORKFLOWS_SINCE_DAYS: i64 = 3;
+/// Listings of the copy that are asked for side by side.
+const COPY_LISTINGS_AT_ONCE: usize = 8;
 /// Lines of a failed task's log that are kept.
 const LOG_LINES: usize = 20;
 
@@ -141,12 +143,26 @@ async fn run_view(
     if run.stage < Stage::Verify && !loading {
         (view.snapshot, view.export) = snapshot_and_export(platform, dataset, run).await?;
     }
-    let published = run.stage == Stage::Publish || (run.stage <= Stage::Load && !loading);
+    if loading && matches!(run.stage, Stage::Load) {
+        view.snapshot = snapshot_of_living_task(platform, dataset, run).await?;
+    }
+    let published =
+        matches!(run.stage, Stage::Copy | Stage::Publish) || (run.stage <= Stage::Load && !loading);
     if let (true, Some(publish)) = (published, &dataset.publish) {
         workflow_view(platform, publish, run, &mut view).await?;
         if run.stage == Stage::Publish && view.workflow_runs.is_empty() {
             clock::trusted(world).await?; // by a clock that is ahead its start is overdue
         }
+    }
+    // After the workflow's runs: a copy that lacks a file now lacked it when they began.
+    let awaits_copy = run.stage == Stage::Copy
+        || (run.stage == Stage::Publish && !view.workflow_runs.iter().any(is_running));
+    if awaits_copy {
+        view.copy = if run.began_at_publish() {
+            copy::state_of(platform, dataset, run.date, COPY_LISTINGS_AT_ONCE).await?
+        } else {
+            copy::state_for_run(platform, dataset, run.date).await?
+        };
     }
     if let Some(task) =
         view.task.as_ref().filter(|task| !task.is_alive() && task.exit_code != Some(0))
@@ -154,6 +170,21 @@ async fn run_view(
         view.log_tail = log_tail(platform, dataset, task).await;
     }
     Ok(view)
+}
+
+/// ECS may show a task as running for hours after its process ended: its snapshot is the evidence.
+/// A snapshot of an earlier run is deleted by the task itself, minutes after its start.
+async fn snapshot_of_living_task(
+    platform: &dyn Platform,
+    dataset: &DatasetSettings,
+    run: &Run,
+) -> Result<Option<Snapshot>, Blindness> {
+    let Some(settings) = &dataset.export else { return Ok(None) };
+    let id = settings.snapshot_id.render(run.date);
+    let found = platform.snapshot(&id).await;
+    let found = found.map_err(|error| blind(format!("snapshot {id}"), &error))?;
+    let is_of_this_run = |found: &Snapshot| found.created_at.is_some_and(|at| at >= run.started_at);
+    Ok(found.filter(is_of_this_run))
 }
 
 /// Our task: by its ARN, or by our name on it while its ARN is not known.

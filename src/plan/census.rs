@@ -1,6 +1,7 @@
 //! The census: what every date is, why, and what would help.
 
 mod healable;
+mod unpublished;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,8 @@ pub struct DateVerdict {
     /// Tables, expected or not, that have anything of a date that is not whole: what a person
     /// would purge (H8).
     pub tables_having: TableList,
+    /// Whether its files lie in the copy, whole, and are to be published without a load.
+    pub takes_up: bool,
 }
 
 /// Consecutive expected dates with one status.

@@ -264,7 +264,11 @@ pub(super) fn describe_task(task: &Task) -> String {
 }
 
 /// The last gate, for a start that runs a load: snapshots, exports and workflow runs.
-pub(super) fn closed_by_traffic(traffic: &Seen<Traffic>, now: DateTime<Utc>) -> Option<Rest> {
+pub(super) fn closed_by_traffic(
+    traffic: &Seen<Traffic>,
+    dataset: &DatasetSettings,
+    now: DateTime<Utc>,
+) -> Option<Rest> {
     let traffic = match traffic {
         Seen::Blind(causes) => return Some(Rest::Blind(causes.clone())),
         Seen::Known(traffic) => traffic,
@@ -272,6 +276,10 @@ pub(super) fn closed_by_traffic(traffic: &Seen<Traffic>, now: DateTime<Utc>) -> 
     for (snapshot, exports) in &traffic.snapshots {
         if let Some(export) = exports.iter().find(|export| export.is_running()) {
             return Some(Rest::ExportRunning { export: export.id.clone() });
+        }
+        if waits_for_export(snapshot, exports, dataset) && is_old(snapshot.created_at, now) {
+            let (snapshot, arn) = (snapshot.id.clone(), snapshot.arn.clone());
+            return Some(Rest::SnapshotNeedsExport { snapshot, arn });
         }
         if !is_settled(snapshot, exports, now) {
             return Some(Rest::UnsettledSnapshot { snapshot: snapshot.id.clone() });
@@ -294,6 +302,16 @@ fn is_settled(snapshot: &Snapshot, exports: &[Export], now: DateTime<Utc>) -> bo
     let kept = snapshot.id.starts_with(BACKUP_SNAPSHOT);
     let exported = exports.iter().any(|export| export.status == ExportStatus::Complete);
     snapshot.is_available() && (kept || exported || is_old(snapshot.created_at, now))
+}
+
+/// A backdated load's own snapshot that nobody exported yet still can be: deleting it would cost
+/// the hours of that load once more. The nightly's is made anew every night.
+fn waits_for_export(snapshot: &Snapshot, exports: &[Export], dataset: &DatasetSettings) -> bool {
+    let is_backdated = dataset
+        .export
+        .as_ref()
+        .is_some_and(|export| export.snapshot_id.parse(&snapshot.id).is_some());
+    is_backdated && snapshot.is_available() && exports.is_empty()
 }
 
 /// The load spares snapshots of this name (H2); nobody exports them.

@@ -96,6 +96,7 @@ mod tests {
             tables_expected: 0,
             tables_missing: TableList::default(),
             tables_having: TableList::default(),
+            takes_up: false,
         }
     }
 

@@ -81,6 +81,8 @@ pub struct Candidate {
     pub asked: Asked,
     /// The rule of the configuration that allows it.
     pub permitted_by: String,
+    /// Whether its files lie in the copy, whole: nothing is loaded.
+    pub takes_up: bool,
 }
 
 /// The one thing to do. It carries all that `act` needs: the actor has no choices.

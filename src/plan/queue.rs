@@ -21,13 +21,15 @@ pub(super) fn queue(
     let mut queue: Vec<Candidate> = census
         .dates
         .iter()
-        .filter(|verdict| verdict.status == DateStatus::Missing)
+        .filter(|verdict| verdict.status == DateStatus::Missing || verdict.takes_up)
         .filter_map(|verdict| candidate(&view, verdict, scan, dataset, census.today))
         .collect();
     if dataset.backfill.order == Order::NewestFirst {
         queue.reverse();
     }
-    queue.sort_by_key(|candidate| view.asked_for(candidate.date).is_none());
+    // A load's publishing moves the job's bookmark past whatever lies in the copy (H9): what only
+    // waits to be published, which is a matter of minutes, comes first.
+    queue.sort_by_key(|candidate| (view.asked_for(candidate.date).is_none(), !candidate.takes_up));
     queue
 }
 
@@ -46,6 +48,7 @@ fn candidate(
         attempt: u32::try_from(runs).unwrap_or(u32::MAX - 1) + 1,
         dump,
         permitted_by: permitted_by(asked, verdict.date, dataset, today),
+        takes_up: verdict.takes_up,
         asked: asked.cloned().unwrap_or_else(Asked::schedule),
     })
 }

@@ -71,6 +71,14 @@ pub enum Rest {
         /// Its id.
         snapshot: String,
     },
+    /// A backdated load's snapshot was never exported, and nobody will ask for it by itself any
+    /// more: a load would delete it.
+    SnapshotNeedsExport {
+        /// Its id.
+        snapshot: String,
+        /// Its ARN, for the call that asks for the export.
+        arn: String,
+    },
     /// An export is under way (H2).
     ExportRunning {
         /// Its id.
@@ -118,7 +126,7 @@ pub enum Rest {
 
 impl Rest {
     /// Every label, for metrics.
-    pub const LABELS: [&'static str; 20] = [
+    pub const LABELS: [&'static str; 21] = [
         "nothing_to_do",
         "blind",
         "observing",
@@ -132,6 +140,7 @@ impl Rest {
         "odd_trigger",
         "live_task",
         "unsettled_snapshot",
+        "snapshot_needs_export",
         "export_running",
         "workflow_running",
         "live_dump_due",
@@ -158,6 +167,7 @@ impl Rest {
             Self::OddTrigger { .. } => "odd_trigger",
             Self::LiveTask { .. } => "live_task",
             Self::UnsettledSnapshot { .. } => "unsettled_snapshot",
+            Self::SnapshotNeedsExport { .. } => "snapshot_needs_export",
             Self::ExportRunning { .. } => "export_running",
             Self::WorkflowRunning { .. } => "workflow_running",
             Self::LiveDumpDue { .. } => "live_dump_due",
@@ -182,6 +192,7 @@ impl Rest {
             | Self::NightSpent { .. }
             | Self::DisabledByOther { .. }
             | Self::HoldRefused { .. }
+            | Self::SnapshotNeedsExport { .. }
             | Self::OddTrigger { .. } => PassOutcome::Skipped,
             Self::BackingOff { .. }
             | Self::LiveTask { .. }
@@ -220,6 +231,7 @@ impl Rest {
             | Self::OddTrigger { .. }
             | Self::LiveTask { .. }
             | Self::UnsettledSnapshot { .. }
+            | Self::SnapshotNeedsExport { .. }
             | Self::ExportRunning { .. }
             | Self::WorkflowRunning { .. }
             | Self::HoldRefused { .. }
@@ -271,6 +283,10 @@ impl fmt::Display for Rest {
             Self::UnsettledSnapshot { snapshot } => {
                 write!(f, "snapshot {snapshot} has no export yet: a load would delete it")
             }
+            Self::SnapshotNeedsExport { snapshot, arn } => write!(
+                f,
+                "snapshot {snapshot} is available and was never exported; a load would delete it: have it exported by invoking the exporter's function with {{\"detail\":{{\"SourceIdentifier\":\"{snapshot}\",\"SourceArn\":\"{arn}\"}}}}, or delete it"
+            ),
             Self::ExportRunning { export } => write!(f, "export {export} is under way"),
             Self::WorkflowRunning { workflow, run } => {
                 write!(f, "workflow {workflow} is running ({run})")

@@ -36,7 +36,7 @@ pub(super) fn next(
         Seen::Blind(causes) => return Err(Rest::Blind(causes.clone())),
     };
     let Some(head) = queue.first() else { return Err(nothing_queued(census, situation.night)) };
-    let takes_up = scan.exports.contains_key(&head.date);
+    let takes_up = head.takes_up || scan.exports.contains_key(&head.date);
     if let Some(rest) = gates::closed_by_people(situation, head)
         .or_else(|| gates::closed_by_world(situation, takes_up))
     {
@@ -45,7 +45,7 @@ pub(super) fn next(
     if !takes_up {
         hold::is_ready(situation)?;
         let Some(traffic) = &situation.seen.watch.traffic else { return Ok(Step::Survey) };
-        if let Some(rest) = gates::closed_by_traffic(traffic, situation.now) {
+        if let Some(rest) = gates::closed_by_traffic(traffic, situation.dataset, situation.now) {
             return Err(rest);
         }
     }
@@ -83,7 +83,18 @@ fn begin(
     look: &Confirmation,
 ) -> Result<Step, Rest> {
     let dataset = situation.dataset;
-    let stage = look.export.as_ref().map_or(Stage::Load, stage_of_export);
+    let stage = match (&look.export, &look.copy) {
+        (Some(export), _) => stage_of_export(export, dataset),
+        (None, Some(copy)) if !copy.is_clear() => {
+            // The scan has taken this in by now: only a date whose files are whole is still here.
+            if !head.takes_up || copy.whole_export().is_none() {
+                return Err(Rest::NothingToDo);
+            }
+            Stage::Publish
+        }
+        (None, Some(_) | None) if head.takes_up => return Err(Rest::NothingToDo),
+        (None, Some(_) | None) => Stage::Load,
+    };
     let run = format!("{}/{}/{}", dataset.name, head.date, head.attempt);
     let expected = expected::expected_tables(&scan.coverage, head.date).len();
     let mut begin = Begin {
@@ -111,9 +122,10 @@ fn begin(
 }
 
 /// Where a date is taken up whose export exists (H21).
-fn stage_of_export(export: &Export) -> Stage {
+fn stage_of_export(export: &Export, dataset: &DatasetSettings) -> Stage {
     match export.status {
         ExportStatus::Starting | ExportStatus::InProgress => Stage::Export,
+        ExportStatus::Complete if dataset.copy.is_some() => Stage::Copy,
         ExportStatus::Complete | ExportStatus::Ended(_) => Stage::Publish,
     }
 }

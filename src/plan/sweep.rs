@@ -253,7 +253,7 @@ fn in_critical_section(ledger: &State, watch: &Watch) -> bool {
     match run.stage {
         Stage::Preflight | Stage::StageDump | Stage::Load => true,
         Stage::Snapshot | Stage::Export => !exported,
-        Stage::Publish | Stage::Verify => false,
+        Stage::Copy | Stage::Publish | Stage::Verify => false,
     }
 }
 

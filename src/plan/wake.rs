@@ -38,6 +38,7 @@ pub(super) fn at(
         | Rest::OddTrigger { .. }
         | Rest::LiveTask { .. }
         | Rest::UnsettledSnapshot { .. }
+        | Rest::SnapshotNeedsExport { .. }
         | Rest::ExportRunning { .. }
         | Rest::WorkflowRunning { .. }
         | Rest::OtherDataset { .. }
@@ -80,10 +81,12 @@ fn stop_is_due(run: Option<&Run>) -> Option<DateTime<Utc>> {
 /// How often the run's stage is looked at; without a run, as often as a load.
 fn stage_poll(run: Option<&Run>, dataset: &DatasetSettings) -> std::time::Duration {
     let export = dataset.export.as_ref().map_or(dataset.load.poll, |export| export.poll);
+    let copy = dataset.copy.as_ref().map_or(export, |copy| copy.poll);
     let publish = dataset.publish.as_ref().map_or(dataset.load.poll, |publish| publish.poll);
     match run.map(|run| run.stage) {
         None | Some(Stage::Preflight | Stage::StageDump | Stage::Load) => dataset.load.poll,
         Some(Stage::Snapshot | Stage::Export) => export,
+        Some(Stage::Copy) => copy,
         Some(Stage::Publish | Stage::Verify) => publish,
     }
 }

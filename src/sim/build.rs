@@ -24,6 +24,19 @@ pub(super) enum Flaw {
     Unregistered,
     /// Partitions without objects.
     Empty,
+    /// The nightly's Glue step failed: its export and its copy are there, raw has nothing.
+    Unpublished(Left),
+}
+
+/// What the nightly's copier left in the landing zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Every file of its export.
+    Whole,
+    /// All but one.
+    Half,
+    /// Those of two exports.
+    Twice,
 }
 
 /// How a day's dump is named.
@@ -54,6 +67,8 @@ pub struct WorldBuilder {
     pub(super) noise: Vec<String>,
     pub(super) dump_bytes: usize,
     pub(super) objects_per_partition: u32,
+    pub(super) files_per_table: u32,
+    pub(super) bookmark_passed: bool,
 }
 
 /// When a usual dump lands.
@@ -83,6 +98,8 @@ impl WorldBuilder {
                 .into(),
             dump_bytes: 4096,
             objects_per_partition: 1,
+            files_per_table: 2,
+            bookmark_passed: false,
         }
     }
 
@@ -180,6 +197,34 @@ impl WorldBuilder {
     #[must_use]
     pub fn empty(mut self, date: NaiveDate) -> Self {
         self.flaws.insert(date, Flaw::Empty);
+        self
+    }
+
+    /// The nightly's Glue step failed: the date's files lie in the landing zone, raw has nothing.
+    #[must_use]
+    pub fn unpublished(mut self, date: NaiveDate) -> Self {
+        self.flaws.insert(date, Flaw::Unpublished(Left::Whole));
+        self
+    }
+
+    /// The same, and the copier had lost one file.
+    #[must_use]
+    pub fn unpublished_half(mut self, date: NaiveDate) -> Self {
+        self.flaws.insert(date, Flaw::Unpublished(Left::Half));
+        self
+    }
+
+    /// The same, and the files of a second export lie beside those of the first.
+    #[must_use]
+    pub fn unpublished_twice(mut self, date: NaiveDate) -> Self {
+        self.flaws.insert(date, Flaw::Unpublished(Left::Twice));
+        self
+    }
+
+    /// The backdated jobs ran a moment ago: their bookmarks passed whatever lies there (H9).
+    #[must_use]
+    pub fn bookmark_passed(mut self) -> Self {
+        self.bookmark_passed = true;
         self
     }
 

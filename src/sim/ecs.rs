@@ -189,6 +189,8 @@ pub(super) enum TaskStep {
     Fetched,
     /// The last row is in.
     Loaded,
+    /// ECS sees at last that its process ended.
+    Exits,
     /// SIGKILL.
     Killed,
     /// It is gone.

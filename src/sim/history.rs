@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 
-use super::build::{Flaw, Spelling, WorldBuilder};
+use super::build::{Flaw, Left, Spelling, WorldBuilder};
+use super::copying::{info_files, whole_rows};
 use super::events::{RuleRecord, TargetRecord};
 use super::glue::partition_path;
 use super::inspect::Generation;
 use super::names::RawZone;
-use super::pipeline::{parquet, table_id};
+use super::pipeline::table_id;
 use super::profile::DumpKind;
 use super::rds::{ExportRecord, InstanceRecord};
 use super::s3::{Body, ObjectRecord};
@@ -21,6 +22,9 @@ use super::world::{Sim, World};
 use super::zip;
 use crate::domain::Network;
 
+/// The time of day in the ids of the nightly's exports, and in those of a second one.
+const LIVE_TIME: &str = "231500";
+const SECOND_TIME: &str = "234500";
 /// When the raw zones of a date were written, after its midnight.
 const WRITTEN_AFTER_HOURS: i64 = 26;
 
@@ -32,6 +36,7 @@ impl WorldBuilder {
         let mut world = World::empty(self.now, self.seed, names, timing);
         world.profiles.clone_from(&self.profiles);
         world.usual_dump_bytes = self.dump_bytes;
+        world.files_per_table = self.files_per_table;
         self.lay_out_services(&mut world);
         let last = self.last_date();
         for back in (0..self.days).rev() {
@@ -126,8 +131,13 @@ impl WorldBuilder {
                 live,
             })
             .collect();
+        // The backdated job last ran before this history began: its bookmark passed nothing of it.
+        let mark = match (live, self.bookmark_passed) {
+            (true, _) | (_, true) => self.now,
+            (false, false) => self.now - TimeDelta::days(i64::from(self.days) + 30),
+        };
         for job in &jobs {
-            let bookmark = Bookmark { mark: Some(self.now), seen: BTreeSet::new() };
+            let bookmark = Bookmark { mark: Some(mark), seen: BTreeSet::new() };
             world.workflows.bookmarks.insert(job.name.clone(), bookmark);
         }
         let record = CrawlerRecord { name: crawler.clone(), state: "READY", last_crawl: None };
@@ -145,6 +155,7 @@ impl WorldBuilder {
     fn lay_out_day(&self, world: &mut World, date: NaiveDate) {
         let flaw = self.flaws.get(&date);
         self.lay_out_dump(world, date, flaw);
+        self.lay_out_nightly(world, date, flaw);
         for zone in &self.names.raw {
             for table in &zone.tables {
                 if self.table_since.get(table).is_none_or(|since| *since <= date) {
@@ -154,10 +165,64 @@ impl WorldBuilder {
         }
     }
 
+    /// What the nightly left on its way: its export, and the files that its copier carried into
+    /// the landing zone. Nothing of it is ever deleted.
+    fn lay_out_nightly(&self, world: &mut World, date: NaiveDate, flaw: Option<&Flaw>) {
+        if matches!(flaw, Some(Flaw::Gap(_))) || self.objects_per_partition == 0 {
+            return;
+        }
+        let at = self.history(date).at - self.timing.crawl - self.timing.job;
+        let id = self.names.live_id(date, LIVE_TIME);
+        self.lay_out_files(world, &id, date, at, flaw != Some(&Flaw::Unpublished(Left::Half)));
+        if flaw == Some(&Flaw::Unpublished(Left::Twice)) {
+            let second = self.names.live_id(date, SECOND_TIME);
+            self.lay_out_files(world, &second, date, at, true);
+        }
+    }
+
+    fn lay_out_files(
+        &self,
+        world: &mut World,
+        id: &str,
+        date: NaiveDate,
+        at: DateTime<Utc>,
+        whole: bool,
+    ) {
+        let rows = BTreeSet::from([date]);
+        let mut is_first = true;
+        for table in self.names.raw.iter().flat_map(|zone| &zone.tables) {
+            if self.table_since.get(table).is_some_and(|since| *since > date) {
+                continue;
+            }
+            let base = format!("{}{}", world.landing_base(table), partition_path(date));
+            for (key, body) in world.export_files(id, table, &rows) {
+                let name = key.rsplit('/').next().unwrap_or_default().to_owned();
+                place(world, &self.names.export_bucket, &key, body.clone(), at);
+                let is_lost = is_first && !whole;
+                if name.ends_with(".parquet") && !is_lost {
+                    let key = format!("{base}{name}");
+                    place(world, &self.names.landing_zone_bucket, &key, body, at);
+                }
+                is_first = false;
+            }
+        }
+        for name in info_files(id) {
+            let key = format!("{id}/{name}");
+            place(world, &self.names.export_bucket, &key, Body::from("{}"), at);
+        }
+        lay_out_export(world, id, "COMPLETE");
+        if let Some(export) = world.rds.exports.get_mut(id) {
+            export.snapshot_time = at;
+            export.started_at = Some(at);
+            export.ended_at = Some(at);
+        }
+    }
+
     fn lay_out_dump(&self, world: &mut World, date: NaiveDate, flaw: Option<&Flaw>) {
         let kind = match flaw {
             Some(Flaw::Gap(kind)) => *kind,
-            Some(Flaw::Partial(_) | Flaw::Unregistered | Flaw::Empty) | None => DumpKind::Whole,
+            Some(Flaw::Partial(_) | Flaw::Unregistered | Flaw::Empty | Flaw::Unpublished(_))
+            | None => DumpKind::Whole,
         };
         let Some(body) = zip::dump(kind, date, self.dump_bytes) else { return };
         let time = self.supplied_at.unwrap_or_default();
@@ -192,7 +257,7 @@ impl WorldBuilder {
     ) {
         let (catalogued, has_objects) = match flaw {
             None => (true, true),
-            Some(Flaw::Gap(_)) => (false, false),
+            Some(Flaw::Gap(_) | Flaw::Unpublished(_)) => (false, false),
             Some(Flaw::Partial(missing)) => {
                 let there = !missing.contains(table);
                 (there, there)
@@ -216,7 +281,7 @@ impl WorldBuilder {
         let at = self.history(date).at;
         for number in 0..self.objects_per_partition {
             let key = format!("{base}{}part-{number:05}.snappy.parquet", partition_path(date));
-            let body = parquet(table, &BTreeSet::from([date]), self.objects_per_partition);
+            let body = whole_rows(table, date, self.files_per_table, self.objects_per_partition);
             place(world, &self.names.raw_bucket, &key, body, at);
         }
     }
@@ -224,12 +289,17 @@ impl WorldBuilder {
     fn history(&self, date: NaiveDate) -> Generation {
         let written =
             date.and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(WRITTEN_AFTER_HOURS);
-        Generation { at: written.min(self.now), job_run: "history".to_owned(), rows_of: vec![date] }
+        Generation {
+            at: written.min(self.now),
+            job_run: "history".to_owned(),
+            rows_of: vec![date],
+            parts: (1..=self.files_per_table).map(|part| (part, self.files_per_table)).collect(),
+        }
     }
 
     /// Last night's snapshot, its export, and the exports that were made by hand.
     fn lay_out_last_night(&self, world: &mut World, last: NaiveDate) {
-        let id = format!("{}-{last}-231500", self.names.export_prefix);
+        let id = self.names.live_id(last, LIVE_TIME);
         let mut snapshot = world.snapshot_record(&id, "available", 100);
         snapshot.created_at =
             (last.and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(25)).min(self.now);

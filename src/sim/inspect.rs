@@ -87,6 +87,8 @@ pub struct Generation {
     pub job_run: String,
     /// The dates whose rows are really in it: exactly the partition's own, or it is wrong.
     pub rows_of: Vec<NaiveDate>,
+    /// Which parts of the rows: each with the number of parts that there are.
+    pub parts: Vec<(u32, u32)>,
 }
 
 /// Something that went wrong in the pipeline and that no service reports.
@@ -181,7 +183,7 @@ impl World {
         });
         tables
             .map(|id| {
-                let count = self.generations(&id.database, &id.table, date).len();
+                let count = copies_in(self.generations(&id.database, &id.table, date));
                 (id, count)
             })
             .collect()
@@ -191,7 +193,9 @@ impl World {
     pub fn is_whole(&self, date: NaiveDate) -> bool {
         self.copies(date).keys().all(|id| {
             let generations = self.generations(&id.database, &id.table, date);
-            generations.len() == 1 && complaint(date, generations).is_none()
+            copies_in(generations) == 1
+                && complaint(date, generations).is_none()
+                && !is_half(generations)
         })
     }
 
@@ -205,14 +209,37 @@ impl World {
             .collect()
     }
 
+    /// Tables that have a part of a date's rows and lack another.
+    pub fn halves(&self) -> Vec<(TableId, NaiveDate)> {
+        let written = self.record.generations.iter();
+        written.filter(|(_, generations)| is_half(generations)).map(|(id, _)| id.clone()).collect()
+    }
+
     pub(super) fn incident(&mut self, what: impl Into<String>) {
         self.record.incidents.push(Incident { at: self.now, what: what.into() });
     }
 }
 
+/// How often the rows are there: as often as the part that is there most often.
+fn copies_in(generations: &[Generation]) -> usize {
+    let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+    for (part, _) in generations.iter().flat_map(|generation| &generation.parts) {
+        *counts.entry(*part).or_default() += 1;
+    }
+    counts.into_values().max().unwrap_or(0)
+}
+
+/// Whether a part of the rows is there and another is not.
+fn is_half(generations: &[Generation]) -> bool {
+    let parts: Vec<_> = generations.iter().flat_map(|generation| &generation.parts).collect();
+    let of = parts.iter().map(|(_, of)| *of).max().unwrap_or(0);
+    !parts.is_empty() && (1..=of).any(|wanted| !parts.iter().any(|(part, _)| *part == wanted))
+}
+
 fn complaint(date: NaiveDate, generations: &[Generation]) -> Option<String> {
-    if generations.len() > 1 {
-        return Some(format!("{} copies", generations.len()));
+    let copies = copies_in(generations);
+    if copies > 1 {
+        return Some(format!("{copies} copies"));
     }
     let stranger = generations.iter().find(|generation| generation.rows_of != [date])?;
     Some(format!("rows of {:?}", stranger.rows_of))

@@ -105,7 +105,12 @@ impl World {
             return self.container_ends(arn, 1);
         }
         self.say(arn, "Done");
-        self.container_ends(arn, 0);
+        let lingers = self.script(day, |profile| profile.lingers);
+        if lingers.is_zero() {
+            return self.container_ends(arn, 0);
+        }
+        self.leave_database(arn);
+        self.task_step_after(arn, lingers, TaskStep::Exits);
     }
 
     /// The container is over: it writes no more rows. The server may have mixed them already.
@@ -150,7 +155,7 @@ impl World {
 
     /// A live snapshot's id is unique: it has the time in it.
     fn live_id(&self, date: NaiveDate) -> String {
-        format!("{}-{date}-{}", self.names.export_prefix, self.now.format("%H%M%S"))
+        self.names.live_id(date, &self.now.format("%H%M%S").to_string())
     }
 
     fn task_step_after(&mut self, arn: &str, delay: std::time::Duration, step: TaskStep) {

@@ -16,6 +16,7 @@
 
 mod build;
 mod clock;
+mod copying;
 mod door;
 mod door_words;
 mod ecs;

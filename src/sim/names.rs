@@ -169,6 +169,12 @@ impl Names {
         format!("{}{}", self.dump_prefix, date.format("liberator_dump_%y%m%d.zip"))
     }
 
+    /// The id of a live run's snapshot and export; the time of day makes it unique.
+    #[must_use]
+    pub fn live_id(&self, date: NaiveDate, time: &str) -> String {
+        format!("{}-{}-{time}", self.export_prefix, date.format("%y-%m-%d"))
+    }
+
     /// The id of a backdated run's snapshot and export.
     #[must_use]
     pub fn backdated_id(&self, date: NaiveDate) -> String {

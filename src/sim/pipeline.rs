@@ -1,19 +1,19 @@
-//! The pipeline after the load: exporter, copier, crawler's register, copy jobs. And the supplier before it.
+//! The pipeline after the load: exporter, crawler's register, copy jobs. And the supplier before it.
+//! What lies between the export and the jobs is in `copying`.
 //!
 //! Every parquet file of the model says in its bytes whose rows it holds, so whatever is mixed,
 //! copied twice or left over upstream shows in the raw zones.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
-use chrono::{Datelike, Days, NaiveDate, NaiveTime};
+use chrono::{Days, NaiveDate, NaiveTime};
 
+use super::copying::{date_in, joined, parts_in, rows_in};
 use super::events::{RuleRecord, RuleSetting};
 use super::glue::partition_path;
 use super::inspect::{Generation, Writer};
 use super::names::RawZone;
-use super::profile::{DumpKind, JobFailure, WorkflowStart};
+use super::profile::{DumpKind, JobFailure};
 use super::rds::ExportRecord;
 use super::s3::{Body, ObjectRecord};
 use super::workflow::{JobRunRecord, JobSpec};
@@ -133,87 +133,8 @@ impl World {
             export.warning = warning_of(&skips).filter(|_| !fails);
         }
         if !fails {
+            self.after(self.timing.copy / 2, Happening::CopierMoves { export: id.to_owned() });
             self.after(self.timing.copy, Happening::CopierEnds { export: id.to_owned() });
-        }
-    }
-
-    fn write_export(&mut self, id: &str, skips: &BTreeSet<String>) {
-        let rows = self.rds.export_rows.get(id).cloned().unwrap_or_default();
-        let bucket = self.names.export_bucket.clone();
-        let mysql = self.names.mysql_database.clone();
-        for table in self.tables_of(&rows).difference(skips) {
-            let folder = self.landing_folder(table);
-            let part = self.random_hex(12);
-            let key = format!("{id}/{mysql}/{folder}/1/part-00000-{part}.gz.parquet");
-            self.write_own(&bucket, &key, parquet(table, &rows, 1));
-        }
-        self.write_own(&bucket, &format!("{id}/export_info_{id}.json"), Body::from("{}"));
-    }
-
-    /// The tables that a database with these dates' rows has (H28).
-    fn tables_of(&mut self, rows: &BTreeSet<NaiveDate>) -> BTreeSet<String> {
-        let tables = self.names.raw.iter().flat_map(|zone| zone.tables.clone());
-        let mut tables: BTreeSet<_> = tables.collect();
-        for date in rows {
-            let absent = self.script(*date, |profile| profile.tables_absent.clone());
-            tables.retain(|table| !absent.contains(table));
-        }
-        tables
-    }
-
-    /// `liberator_pcn` in the catalog is `liberator.pcn` in the landing zone.
-    fn landing_folder(&self, table: &str) -> String {
-        let mysql = &self.names.mysql_database;
-        let name = table.strip_prefix(&format!("{mysql}_")).unwrap_or(table);
-        format!("{mysql}.{name}")
-    }
-
-    fn landing_base(&self, table: &str) -> String {
-        let mysql = &self.names.mysql_database;
-        format!("parking/{mysql}/{}/", self.landing_folder(table))
-    }
-
-    /// The copier: everything whose key begins with the export's id, left-overs too (H11).
-    pub(super) fn copier_ends(&mut self, export: &str) {
-        let Some(date) = date_in(export) else { return };
-        if self.script(date, |profile| profile.copier_never_runs.take()) {
-            return self.incident(format!("the event of the export {export} never came"));
-        }
-        let loses = self.script(date, |profile| profile.copy_loses.clone());
-        let (from, to) = (self.names.export_bucket.clone(), self.names.landing_zone_bucket.clone());
-        let files = self.list_objects(&from, export, None, usize::MAX).unwrap_or_default();
-        for table in self.tables_of(&BTreeSet::new()).difference(&loses) {
-            let folder = format!("/{}/", self.landing_folder(table));
-            let base = format!("{}{}", self.landing_base(table), partition_path(date));
-            for file in files.iter().filter(|file| file.key.contains(&folder)) {
-                let name = file.key.rsplit('/').next().unwrap_or_default();
-                self.write_own(&to, &format!("{base}{name}"), file.body.clone());
-            }
-        }
-        self.copier_starts_workflow(export, date);
-    }
-
-    /// `UpdateWorkflow` overwrites the whole workflow (H4, H5); then `StartWorkflowRun`, without properties.
-    fn copier_starts_workflow(&mut self, export: &str, date: NaiveDate) {
-        let backdated = export.ends_with("-backdated");
-        let names = &self.names;
-        let name = if backdated { &names.backdated_workflow } else { &names.live_workflow }.clone();
-        if let Some(workflow) = self.workflows.definitions.get_mut(&name) {
-            let value = date.format("%Y%m%d").to_string();
-            workflow.default_properties = [("import_date".to_owned(), value)].into();
-            workflow.max_concurrent_runs = None;
-        }
-        let (copies, late) = match self.script(date, |profile| profile.workflow_start) {
-            WorkflowStart::OnTime => (1, Duration::ZERO),
-            WorkflowStart::Late(delay) => (1, delay),
-            WorkflowStart::Twice => (2, Duration::ZERO),
-            WorkflowStart::Never => {
-                return self.incident(format!("the start of {name} was refused, and swallowed"));
-            }
-        };
-        for _ in 0..copies {
-            let asked = Happening::WorkflowIsAsked { workflow: name.clone() };
-            self.after(self.timing.workflow_start + late, asked);
         }
     }
 
@@ -258,8 +179,12 @@ impl World {
             if job.live && !files.is_empty() {
                 self.purge(&zone, table, run.started_at.date_naive());
             }
+            let mut by_date: BTreeMap<NaiveDate, Vec<Body>> = BTreeMap::new();
             for (date, file) in &files {
-                self.append(&zone, table, *date, &run.id, file);
+                by_date.entry(*date).or_default().push(file.body.clone());
+            }
+            for (date, files) in by_date {
+                self.append(&zone, table, date, &run.id, &files);
             }
             read.extend(files.into_iter().map(|(_, file)| (file.key, file.last_modified)));
         }
@@ -325,25 +250,26 @@ impl World {
         self.record.generations.remove(&(table_id(zone, table), today));
     }
 
-    /// Appends a file to a raw table and registers its partition; never looks whether it is there already.
+    /// Appends files to a raw table and registers its partition; never looks whether it is there already.
     pub(super) fn append(
         &mut self,
         zone: &RawZone,
         table: &str,
         date: NaiveDate,
         job_run: &str,
-        file: &ObjectRecord,
+        files: &[Body],
     ) {
         let base = format!("{}{table}/", zone.prefix);
         let part = self.random_hex(16);
         let key = format!("{base}{}part-{part}.snappy.parquet", partition_path(date));
         let bucket = self.names.raw_bucket.clone();
-        self.write_own(&bucket, &key, file.body.clone());
+        self.write_own(&bucket, &key, joined(files));
         self.register(&zone.database, table, &format!("s3://{bucket}/{base}"), date);
         let generation = Generation {
             at: self.now,
             job_run: job_run.to_owned(),
-            rows_of: rows_in(&file.body).into_iter().collect(),
+            rows_of: files.iter().flat_map(rows_in).collect::<BTreeSet<_>>().into_iter().collect(),
+            parts: files.iter().flat_map(parts_in).collect(),
         };
         let id = (table_id(zone, table), date);
         self.record.generations.entry(id).or_default().push(generation);
@@ -400,34 +326,6 @@ fn tables_before_failure(profile: &mut super::profile::Profile, job: &JobSpec) -
 fn warning_of(skips: &BTreeSet<String>) -> Option<String> {
     let warning = serde_json::json!({ "skippedTables": skips });
     (!skips.is_empty()).then(|| warning.to_string())
-}
-
-/// A file that says whose rows it holds: one of so many, together as large as those rows are.
-pub(super) fn parquet(table: &str, rows: &BTreeSet<NaiveDate>, parts: u32) -> Body {
-    let dates: Vec<_> = rows.iter().map(NaiveDate::to_string).collect();
-    let bytes: u64 = rows.iter().map(|date| row_bytes(table, *date)).sum();
-    let bytes = bytes / u64::from(parts.max(1));
-    Body::declared(format!("PAR1\n{}\n", dates.join("\n")).into(), bytes, Bytes::from("PAR1"))
-}
-
-/// The bytes of one day's rows of a table: tables differ, days differ by a tenth at most.
-fn row_bytes(table: &str, date: NaiveDate) -> u64 {
-    let name = table.bytes().fold(0_u64, |sum, byte| sum * 31 % 10_007 + u64::from(byte));
-    let usual = 200_000 + name * 100;
-    let day = u64::from(date.num_days_from_ce().unsigned_abs());
-    usual * (95 + (day * 7 + name) % 11) / 100
-}
-
-fn rows_in(file: &Body) -> BTreeSet<NaiveDate> {
-    let bytes = file.head();
-    let text = String::from_utf8_lossy(bytes);
-    text.lines().filter_map(|line| line.parse().ok()).collect()
-}
-
-/// The date in `sql-to-parquet-2022-06-01-backdated`.
-fn date_in(id: &str) -> Option<NaiveDate> {
-    let (dated, _) = id.rsplit_once('-')?;
-    dated.get(dated.len().checked_sub(10)?..)?.parse().ok()
 }
 
 fn import_date(key: &str) -> Option<NaiveDate> {

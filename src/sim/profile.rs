@@ -97,6 +97,8 @@ pub struct Profile {
     pub log_lines: Vec<String>,
     /// The load takes so much longer.
     pub load_slower: Duration,
+    /// ECS shows the task as running for so long after its process ended.
+    pub lingers: Duration,
     /// The snapshot ends as `failed`.
     pub snapshot_fails: Times,
     /// The event that would start the export never comes (H17).
@@ -109,6 +111,10 @@ pub struct Profile {
     pub copier_never_runs: Times,
     /// The copier loses these tables and says nothing (H18).
     pub copy_loses: BTreeSet<String>,
+    /// The copier loses so many files, the first ones, and says nothing (H18).
+    pub copy_loses_files: u32,
+    /// The copier is cut off half way, each time, and starts nothing (H20).
+    pub copier_cut_off: Times,
     /// What the copier does about the workflow run.
     pub workflow_start: WorkflowStart,
     /// The crawl fails: the run is COMPLETED all the same (H26).

@@ -53,6 +53,11 @@ impl Body {
         &self.head
     }
 
+    /// How many zeros lie between its head and its tail.
+    pub fn zeros(&self) -> u64 {
+        self.zeros
+    }
+
     /// Bytes.
     pub fn len(&self) -> u64 {
         self.head.len() as u64 + self.zeros + self.tail.len() as u64

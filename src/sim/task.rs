@@ -13,6 +13,7 @@ impl World {
             (TaskStep::Run, TaskStatus::Pending) => self.task_runs(arn),
             (TaskStep::Fetched, TaskStatus::Running) => self.dump_is_fetched(arn),
             (TaskStep::Loaded, TaskStatus::Running) => self.load_ends(arn),
+            (TaskStep::Exits, TaskStatus::Running) => self.container_ends(arn, 0),
             (TaskStep::Killed, TaskStatus::Running) => self.container_ends(arn, 137),
             (TaskStep::Stopped, _) => self.task_stops(arn),
             // A step of a container that is no longer there.

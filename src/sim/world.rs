@@ -52,6 +52,8 @@ pub(super) enum Happening {
     ExportIsAsked { snapshot: String },
     /// An export moves on.
     ExportMoves { id: String, percent: u8 },
+    /// The copier has carried half of an export's files.
+    CopierMoves { export: String },
     /// The copier is through with an export's files.
     CopierEnds { export: String },
     /// The copier calls `StartWorkflowRun` without properties.
@@ -71,6 +73,7 @@ pub struct World {
     pub(super) agenda_entries: u64,
     pub(super) supplier: Option<NaiveTime>,
     pub(super) usual_dump_bytes: usize,
+    pub(super) files_per_table: u32,
     pub(super) s3: S3,
     pub(super) catalog: Catalog,
     pub(super) workflows: Workflows,
@@ -104,6 +107,7 @@ impl World {
             agenda_entries: 0,
             supplier: None,
             usual_dump_bytes: 4096,
+            files_per_table: 2,
             s3: S3::default(),
             catalog: Catalog::default(),
             workflows: Workflows::default(),
@@ -158,6 +162,7 @@ impl World {
             Happening::SnapshotSettles { id } => self.snapshot_settles(&id),
             Happening::ExportIsAsked { snapshot } => self.export_is_asked(&snapshot),
             Happening::ExportMoves { id, percent } => self.export_moves(&id, percent),
+            Happening::CopierMoves { export } => self.copier_moves(&export),
             Happening::CopierEnds { export } => self.copier_ends(&export),
             Happening::WorkflowIsAsked { workflow } => self.workflow_is_asked(&workflow),
             Happening::CrawlEnds { run } => self.crawl_ends(&run),

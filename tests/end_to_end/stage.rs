@@ -127,6 +127,7 @@ window = {{ lookback_days = 25, check_objects = true }}
 backfill = {{ backoff = "1s", max_runs_per_night = 20 }}
 load = {{ expected = "1m", deadline = "1m", poll = "100ms" }}
 export = {{ deadline = "1m", poll = "100ms" }}
+copy = {{ deadline = "10s", poll = "100ms" }}
 publish = {{ start_within = "20s", deadline = "1m", poll = "100ms" }}
 trigger = {{ arrival = "none", hold = "never" }}
 "#,

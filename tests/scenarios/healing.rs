@@ -123,8 +123,9 @@ async fn a_workflow_that_may_not_be_started_fails_at_once_and_is_taken_up_when_i
     assert_eq!(end.reason, Some(FailureReason::Denied));
     assert_eq!(healed.runs[0].stage, Stage::Publish);
     let verdict = bed.verdict(day).await;
-    assert_eq!(verdict.status, DateStatus::Quarantined);
+    assert_eq!(verdict.status, DateStatus::Unpublished);
     assert!(verdict.reason.contains("StartWorkflowRun"), "{}", verdict.reason);
+    assert!(verdict.next.contains("gapmend retry 2026-06-15"), "{}", verdict.next);
     let asked = Asked { by: "tester".to_owned(), reason: None, ticket: None };
     let retry = Request::Retry { date: date(day) };
     bed.ledger().await.append_request("liberator", retry, asked).await.unwrap();

@@ -8,6 +8,7 @@
 )]
 
 mod bed;
+mod copying;
 mod datasets;
 mod detecting;
 mod hazards;

@@ -119,6 +119,7 @@ fn stage_percent(stage: Stage, watch: &Watch) -> Option<u8> {
     match stage {
         Stage::Snapshot => run.snapshot.as_ref()?.percent,
         Stage::Export => run.export.as_ref()?.percent,
+        Stage::Copy => run.copy.as_ref()?.percent(),
         Stage::Preflight | Stage::StageDump | Stage::Load | Stage::Publish | Stage::Verify => None,
     }
 }

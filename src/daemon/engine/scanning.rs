@@ -117,6 +117,7 @@ impl Engine {
     fn scan_scope(&self, dataset: &DatasetSettings) -> ScanScope {
         let state = self.ledger.state().datasets.get(&dataset.name);
         let asked = state.into_iter().flat_map(|state| state.asked.keys().copied());
+        let view = self.ledger.state().dataset(&dataset.name);
         let errand = self.errand.only.iter().flatten().chain(&self.errand.look_at).copied();
         ScanScope {
             asked: asked.chain(errand).collect(),
@@ -124,6 +125,8 @@ impl Engine {
                 .and_then(|state| state.last_scan.as_ref())
                 .map(|(_, record)| record.clone())
                 .filter(|record| record.config == self.settings.hash),
+            unsafe_dates: view.unsafe_dates(),
+            suspects: view.published_incompletely(),
             in_flight: self.settings.aws.max_in_flight,
         }
     }

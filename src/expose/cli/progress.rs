@@ -235,7 +235,7 @@ mod tests {
 
     fn limits() -> StageLimits {
         let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
-        StageLimits { load: hours(4), export: hours(4), publish: hours(6) }
+        StageLimits { load: hours(4), export: hours(4), copy: hours(1), publish: hours(6) }
     }
 
     #[test]

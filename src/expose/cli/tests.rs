@@ -32,12 +32,13 @@ fn a_scan_shows_the_calendar_and_the_gaps() {
              1   5    10   15   20   25   30
     2025-12                 █████████  █████  14 whole
     2026-01  ██████████W████████P███████E███  28 whole, 2 not
-    2026-02  █U█████SS███B███QT██N███████     21 whole, 7 not
+    2026-02  █U██C██SS███B███QT██N███████     20 whole, 8 not
     2026-03  ██MMR██████Y██·                  10 whole, 4 not
 
-    █ available 73   W waived 1   · not due 1   R running 1   P partial 1
-    E empty 1   U unregistered 1   S no dump 2   M missing 2   N not allowed 1
-    Y too young 1   Q quarantined 1   B bad dump 1   T backing off 1
+    █ available 72   W waived 1   · not due 1   R running 1   P partial 1
+    E empty 1   U unregistered 1   C unpublished 1   S no dump 2   M missing 2
+    N not allowed 1   Y too young 1   Q quarantined 1   B bad dump 1
+    T backing off 1
     A blank is a date that the calendar does not expect (2), or one that was not
     looked at.
 
@@ -52,6 +53,12 @@ fn a_scan_shows_the_calendar_and_the_gaps() {
                                                     retry 2026-01-28`
      2026-02-02                  1  U unregistered  objects, but no catalog entry
                                                     → run the raw zone's crawler
+     2026-02-05                  1  C unpublished   no table has it, but the copy
+                                                    holds 34 files of 17 tables,
+                                                    exactly those of export
+                                                    sql-to-parquet-26-02-05-231500
+                                                    → it is queued: the workflow
+                                                    publishes it, nothing is loaded
      2026-02-08..2026-02-09      2  S no dump       no dump under parking/ names
                                                     this date
                                                     → ask the supplier, then
@@ -116,6 +123,9 @@ fn a_plan_shows_the_queue_and_why_the_others_wait() {
                                              liberator_pcn_audit lacks it
      2026-01-28              E empty         catalogued, but without objects
      2026-02-02              U unregistered  objects, but no catalog entry
+     2026-02-05              C unpublished   no table has it, but the copy holds 34
+                                             files of 17 tables, exactly those of
+                                             export sql-to-parquet-26-02-05-231500
      2026-02-08..2026-02-09  S no dump       no dump under parking/ names this date
      2026-02-13              B bad dump      the dump has 12 bytes, fewer than
                                              min_size 1024

@@ -34,7 +34,7 @@ fn a_scan_has_the_members_of_the_contract() {
     assert_eq!(dataset["whole_through"], "2026-01-19");
     assert_eq!(keys(&dataset["counts"]).len(), DateStatus::ALL.len());
     assert_eq!(
-        dataset["gaps"][4],
+        dataset["gaps"][5],
         json!({
             "from": "2026-02-13", "to": "2026-02-13", "status": "bad_dump", "dates": 1,
         })

@@ -135,6 +135,21 @@ pub struct RunEnd {
 }
 
 impl Run {
+    /// Whether it took up a date whose files lay in the copy already: its first stage after the
+    /// preflight is `publish`.
+    #[must_use]
+    pub fn began_at_publish(&self) -> bool {
+        let stages = self.stages.iter().map(|record| record.stage).chain([self.stage]);
+        stages.into_iter().find(|stage| *stage >= Stage::Load) == Some(Stage::Publish)
+    }
+
+    /// Whether its workflow ran over a copy that was not exactly its export (H18).
+    #[must_use]
+    pub fn published_incompletely(&self) -> bool {
+        let reason = self.end.as_ref().and_then(|end| end.reason);
+        reason == Some(FailureReason::CopyIncomplete) && self.workflow_run.is_some()
+    }
+
     /// Whether it is in progress.
     #[must_use]
     pub fn is_active(&self) -> bool {

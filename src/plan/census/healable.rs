@@ -5,7 +5,9 @@ use chrono::{Duration, NaiveDate, NaiveTime};
 
 use super::verdict::{Finding, Judge};
 use crate::config::{self, Mode};
-use crate::domain::{DateStatus, DumpFault, Export, ExportStatus, RunOutcome, Stage};
+use crate::domain::{
+    DateStatus, DumpFault, Export, ExportStatus, FailureReason, RunOutcome, Stage,
+};
 use crate::ledger::Repeat;
 use crate::observe::DateDumps;
 use crate::plan::calendar;
@@ -29,7 +31,7 @@ impl Judge<'_> {
             })
     }
 
-    fn not_allowed(&self, date: NaiveDate) -> Option<Finding> {
+    pub(super) fn not_allowed(&self, date: NaiveDate) -> Option<Finding> {
         let backfill = &self.dataset.backfill;
         if let Some((name, entry)) = config::entry_for(&backfill.deny, date, self.today) {
             let reason = format!("deny.{name}: {}", entry.reason);
@@ -50,7 +52,7 @@ impl Judge<'_> {
         })
     }
 
-    fn too_young(&self, date: NaiveDate) -> Option<Finding> {
+    pub(super) fn too_young(&self, date: NaiveDate) -> Option<Finding> {
         let age_days = i64::from(self.dataset.window.min_age_days);
         let healable = date + Duration::days(age_days);
         (self.today < healable).then(|| {
@@ -89,7 +91,11 @@ impl Judge<'_> {
         }
         let failures = self.ledger.counted_failures(date);
         let unsafe_run = failures.iter().rev().find_map(|run| {
-            run.end.as_ref().filter(|end| end.repeat == Repeat::Unsafe).map(|end| (run, end))
+            let end = run.end.as_ref().filter(|end| end.repeat == Repeat::Unsafe)?;
+            // What its snapshot waited for has come since: the export is taken up.
+            let exported = end.reason == Some(FailureReason::NotExported)
+                && self.scan.exports.contains_key(&date);
+            (!exported).then_some((run, end))
         });
         if let Some((run, end)) = unsafe_run {
             return Some(quarantined(format!(
@@ -191,7 +197,7 @@ impl Judge<'_> {
             .then(|| Finding::new(DateStatus::BackingOff, fault.to_string(), next).until(*again_at))
     }
 
-    fn backing_off(&self, date: NaiveDate) -> Option<Finding> {
+    pub(super) fn backing_off(&self, date: NaiveDate) -> Option<Finding> {
         if let Some(found) = self.cancelled(date).or_else(|| self.yielded(date)) {
             return Some(found);
         }

@@ -63,6 +63,11 @@ impl Finding {
         Self { status, reason: reason.into(), ..self }
     }
 
+    /// Its reason, and what is next.
+    pub(super) fn words(&self) -> (&str, &str) {
+        (&self.reason, &self.next)
+    }
+
     pub(super) fn until(self, until: DateTime<Utc>) -> Self {
         Self { until: Some(until), ..self }
     }
@@ -124,6 +129,7 @@ impl<'a> Judge<'a> {
             tables_expected: tables.expected,
             tables_missing: tables.missing,
             tables_having: tables.having,
+            takes_up: found.status == DateStatus::Unpublished && self.is_taken_up_from_copy(date),
         }
     }
 
@@ -134,6 +140,9 @@ impl<'a> Judge<'a> {
         tables: &DateCoverage,
         dumps: &DateDumps,
     ) -> Option<Finding> {
+        if let Some(found) = self.published_incompletely(date, tables) {
+            return Some(found);
+        }
         if tables.is_whole() {
             let known = self.whole.get(&tables.expected).cloned();
             let found = known.unwrap_or_else(|| whole(tables.expected));
@@ -145,6 +154,7 @@ impl<'a> Judge<'a> {
             .or_else(|| self.not_due(date, dumps))
             .or_else(|| self.running(date))
             .or_else(|| half_there(date, tables).map(|found| found.spelled(tables)))
+            .or_else(|| self.unpublished(date))
             .or_else(|| self.no_dump(date, dumps))
     }
 

@@ -167,7 +167,7 @@ impl<'a> Tended<'a> {
         match run.stage {
             Stage::Preflight | Stage::StageDump | Stage::Load => None,
             Stage::Snapshot | Stage::Export if exports => None,
-            Stage::Snapshot | Stage::Export | Stage::Publish | Stage::Verify => {
+            Stage::Snapshot | Stage::Export | Stage::Copy | Stage::Publish | Stage::Verify => {
                 Some("the load is through")
             }
         }

@@ -1,7 +1,7 @@
 //! The snapshot that the load left, and its export: only watched, for the pipeline makes them.
 
 use super::{Progress, waits};
-use crate::domain::{Export, ExportStatus, FailureReason, Stage};
+use crate::domain::{Export, ExportStatus, FailureReason, Snapshot, Stage};
 use crate::ledger::Repeat;
 use crate::plan::rest::Rest;
 use crate::plan::{Step, census};
@@ -15,10 +15,7 @@ impl Progress<'_> {
             return Ok(self.end_stage(Stage::Export, "its export has begun"));
         }
         match &self.view.snapshot {
-            Some(snapshot) if snapshot.is_available() => {
-                let detail = format!("snapshot {} is available", snapshot.id);
-                Ok(self.end_stage(Stage::Export, detail))
-            }
+            Some(snapshot) if snapshot.is_available() => self.await_export(snapshot),
             Some(snapshot) if snapshot.status == "failed" => {
                 let detail = format!("snapshot {} failed", snapshot.id);
                 Ok(self.fail(FailureReason::Failed, detail, Repeat::FromTheTop))
@@ -38,6 +35,22 @@ impl Progress<'_> {
         }
     }
 
+    /// The snapshot only waits for its export: loading the date again would cost hours and spend
+    /// nothing less.
+    fn await_export(&self, snapshot: &Snapshot) -> Result<Step, Rest> {
+        let export = self.dataset.export.as_ref();
+        if export.is_some_and(|export| self.stage_took_longer_than(export.deadline)) {
+            let detail = format!(
+                "snapshot {} is available and its export was never asked for; to ask for it, invoke the exporter's function with {}",
+                snapshot.id,
+                export_request(snapshot),
+            );
+            return Ok(self.fail(FailureReason::NotExported, detail, Repeat::Unsafe));
+        }
+        let id = &snapshot.id;
+        Err(waits(self.run, format!("snapshot {id} is available; waiting for its export to begin")))
+    }
+
     pub(super) fn export(&self) -> Result<Step, Rest> {
         let late = self
             .dataset
@@ -46,10 +59,10 @@ impl Progress<'_> {
             .is_some_and(|export| self.stage_took_longer_than(export.deadline));
         match &self.view.export {
             None if late => {
-                let detail = "the pipeline did not start the export in time";
-                Ok(self.fail(FailureReason::Deadline, detail, Repeat::FromTheTop))
+                let detail = "its export is gone; it began and cannot be found any more";
+                Ok(self.fail(FailureReason::Lost, detail, Repeat::Unsafe))
             }
-            None => Err(waits(self.run, "waiting for the pipeline to start the export")),
+            None => Err(waits(self.run, "waiting for the export to show itself again")),
             Some(export) => self.export_found(export, late),
         }
     }
@@ -75,6 +88,17 @@ impl Progress<'_> {
     }
 
     fn stage_after_export(&self) -> Stage {
+        if self.dataset.copy.is_some() {
+            return Stage::Copy;
+        }
         if self.dataset.publish.is_some() { Stage::Publish } else { Stage::Verify }
     }
+}
+
+/// What the exporter's function reads: the snapshot's id and its ARN.
+fn export_request(snapshot: &Snapshot) -> String {
+    serde_json::json!({
+        "detail": { "SourceIdentifier": snapshot.id, "SourceArn": snapshot.arn }
+    })
+    .to_string()
 }

@@ -50,7 +50,7 @@ impl Progress<'_> {
         let closed = match (closed, &self.seen.watch.traffic) {
             (Some(rest), _) => Some(rest),
             (None, None) => return Ok(Step::Survey),
-            (None, Some(traffic)) => gates::closed_by_traffic(traffic, self.now),
+            (None, Some(traffic)) => gates::closed_by_traffic(traffic, self.dataset, self.now),
         };
         match closed {
             Some(Rest::Blind(causes)) => return Err(Rest::Blind(causes)),
@@ -126,6 +126,11 @@ impl Progress<'_> {
             let detail = format!("the load is past its deadline of {limit}");
             return Ok(self.stop(task, StopWhy::Deadline, detail));
         }
+        if self.view.snapshot.as_ref().is_some_and(crate::domain::Snapshot::is_available) {
+            // Its last act is done: ECS may show it as running for hours.
+            let detail = "its snapshot is available, although ECS still shows its task";
+            return Ok(self.end_stage(self.stage_after_load(), detail));
+        }
         if let Seen::Blind(causes) = &self.seen.watch.tasks {
             return Err(Rest::Blind(causes.clone())); // a live run could not be seen either
         }
@@ -189,7 +194,9 @@ impl Progress<'_> {
     /// A later trace of this run exists: go on from there.
     fn adopt_furthest(&self) -> Option<Step> {
         let found =
-            if !self.view.workflow_runs.is_empty() && self.dataset.publish.is_some() {
+            if !self.view.workflow_runs.is_empty() && self.dataset.copy.is_some() {
+                (Stage::Copy, "its workflow run exists")
+            } else if !self.view.workflow_runs.is_empty() && self.dataset.publish.is_some() {
                 (Stage::Publish, "its workflow run exists")
             } else if self.view.export.is_some() {
                 (Stage::Export, "its export exists")

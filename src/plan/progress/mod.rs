@@ -5,11 +5,13 @@
 //! thing that exists is adopted. Once loaded, repair forward: from the top is only safe
 //! before the date's export id is spent (H21).
 
+mod copy;
 mod export;
 mod load;
 mod publish;
 mod verify;
 
+pub(super) use copy::describe_fault;
 pub(crate) use load::{STOP_AGAIN_AFTER_SECONDS, TASK_APPEARS_WITHIN_MINUTES};
 
 use chrono::{DateTime, Duration, Utc};
@@ -48,6 +50,7 @@ pub(super) fn next(
         Stage::Preflight | Stage::StageDump | Stage::Load => progress.load(),
         Stage::Snapshot => progress.snapshot(),
         Stage::Export => progress.export(),
+        Stage::Copy => progress.copy(),
         Stage::Publish => progress.publish(),
         Stage::Verify => progress.verify(),
     }

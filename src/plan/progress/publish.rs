@@ -49,7 +49,7 @@ impl Progress<'_> {
     /// The workflow run of the date that counts now. There may be several of a date (H10): one
     /// that is running comes first, then one that succeeded, then one that may have written
     /// something, and only if there is no such run one that wrote nothing.
-    fn date_workflow_run(&self) -> Option<&WorkflowRun> {
+    pub(super) fn date_workflow_run(&self) -> Option<&WorkflowRun> {
         let found = self.view.workflow_runs.iter().filter(|found| self.is_news(found));
         found.max_by_key(|found| match &found.status {
             WorkflowStatus::Running => 3,
@@ -63,7 +63,7 @@ impl Progress<'_> {
 
     /// Every workflow run of the date that may have written is written down, the one that counts
     /// last: with two of them the rows may be there twice (H10).
-    fn note_workflow(&self, counts: &WorkflowRun) -> Option<Step> {
+    pub(super) fn note_workflow(&self, counts: &WorkflowRun) -> Option<Step> {
         let may_write = |found: &WorkflowRun| {
             found.status == WorkflowStatus::Running
                 || !matches!(judge_workflow(found), Verdict::NothingRan(_))
@@ -105,7 +105,7 @@ impl Progress<'_> {
             }
         } else {
             let export_end = self.view.export.as_ref().and_then(|export| export.ended_at);
-            let since = export_end.unwrap_or(self.run.stage_since);
+            let since = self.copy_ended_at().or(export_end).unwrap_or(self.run.stage_since);
             let patience = Duration::from_std(publish.start_within).unwrap_or_default();
             if self.now - since < patience {
                 return Err(waits(self.run, "waiting for the pipeline to start the workflow"));
@@ -122,6 +122,9 @@ impl Progress<'_> {
         if self.run.publish_intended.len() >= WORKFLOW_STARTS_AT_MOST {
             let detail = format!("workflow {} could not be started", publish.workflow);
             return Ok(self.fail(FailureReason::NotStarted, detail, Repeat::Unsafe));
+        }
+        if let Some(forbidden) = self.copy_forbids_publishing() {
+            return forbidden;
         }
         if self.dataset.mode == Mode::Observe {
             return Err(waits(self.run, "mode is observe: the workflow is not started"));

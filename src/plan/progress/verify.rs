@@ -3,7 +3,9 @@
 use chrono::Duration;
 
 use super::{Progress, waits};
-use crate::domain::{FailureReason, RunOutcome, Seen, TableId, Volume, Written, bytes_in_units};
+use crate::domain::{
+    CopyState, FailureReason, RunOutcome, Seen, TableId, Volume, Whose, Written, bytes_in_units,
+};
 use crate::ledger::Repeat;
 use crate::observe::Confirmation;
 use crate::plan::rest::Rest;
@@ -19,6 +21,12 @@ impl Progress<'_> {
             Some(Seen::Blind(causes)) => return self.unseen(causes),
             Some(Seen::Known(_)) | None => return Ok(Step::Confirm { date: self.run.date }),
         };
+        if let Some(copy) = look.copy.as_ref().filter(|copy| is_wrong(copy)) {
+            // Whoever started the workflow, it may have read this.
+            let detail =
+                format!("it was published from a copy that {}", super::describe_fault(copy));
+            return Ok(self.fail(FailureReason::CopyIncomplete, detail, Repeat::Unsafe));
+        }
         let found = self.proof(look);
         if found.missing.is_empty() && found.present > 0 {
             let mut detail = self.proof_in_words(&found, look);
@@ -109,6 +117,12 @@ impl Progress<'_> {
             named.join(", ")
         )
     }
+}
+
+/// Whether a copy is surely not one whole export. An empty one says nothing: somebody may clear
+/// the zone behind the jobs.
+fn is_wrong(copy: &CopyState) -> bool {
+    matches!(copy.whose, Whose::Incomplete { .. } | Whose::Mixed { .. })
 }
 
 /// So many tables of an odd volume are named.

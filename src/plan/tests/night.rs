@@ -7,9 +7,9 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 use crate::config::{self, DatasetSettings, DeadManSettings, Environment, NamedDates};
 use crate::domain::{
-    Blindness, Coverage, DateSet, DateSpan, DateStatus, Dump, ErrorClass, Export, ExportStatus,
-    Network, Rule, RuleState, RuleTarget, RunOutcome, Seen, Snapshot, Stage, TableCoverage,
-    TableId, Task, TaskState,
+    Blindness, CopyState, Coverage, DateSet, DateSpan, DateStatus, Dump, ErrorClass, Export,
+    ExportStatus, Network, Rule, RuleState, RuleTarget, RunOutcome, Seen, Snapshot, Stage,
+    TableCoverage, TableId, Task, TaskState,
 };
 use crate::ledger::{Asked, Entry, Event, Hold, HoldStep, HoldWhy, Repeat, Request, State};
 use crate::observe::{Confirmation, LandingView, Observation, RunView, Scan, Traffic, Watch};
@@ -51,7 +51,7 @@ pub(super) fn entry(dates: &str, reason: &str) -> NamedDates {
 }
 
 /// The Liberator feed, made to act.
-fn dataset() -> &'static DatasetSettings {
+pub(super) fn dataset() -> &'static DatasetSettings {
     static DATASET: OnceLock<Arc<DatasetSettings>> = OnceLock::new();
     DATASET.get_or_init(|| {
         let text = LIBERATOR.replace("mode = \"observe\"", "mode = \"auto\"");
@@ -72,6 +72,7 @@ pub(super) struct World {
     pub(super) optional: BTreeSet<&'static str>,
     pub(super) landing: LandingView,
     pub(super) exports: BTreeMap<NaiveDate, crate::domain::Export>,
+    pub(super) copies: BTreeMap<NaiveDate, CopyState>,
     pub(super) blind: bool,
     pub(super) watch: Watch,
     pub(super) confirmed: bool,
@@ -87,7 +88,7 @@ impl World {
         let dumps = dates.iter().map(|date| (*date, vec![dump(*date)].into())).collect();
         Self {
             now,
-            dataset: dataset().clone(),
+            dataset: DatasetSettings { copy: None, ..dataset().clone() },
             ledger: State::default(),
             catalogued: by_table.clone(),
             stored: by_table,
@@ -98,6 +99,7 @@ impl World {
                 ..LandingView::default()
             },
             exports: BTreeMap::new(),
+            copies: BTreeMap::new(),
             blind: false,
             watch: Watch {
                 trigger: crate::observe::TriggerView::default(),
@@ -278,6 +280,7 @@ impl World {
             landing: self.landing.clone(),
             coverage,
             exports: self.exports.clone(),
+            copies: self.copies.iter().map(|(date, it)| (*date, Seen::Known(it.clone()))).collect(),
         }
     }
 
@@ -301,6 +304,11 @@ impl World {
             dumps: self.landing.dumps.get(&date).cloned().unwrap_or_default(),
             dump_fault: self.landing.faults.get(&date).cloned(),
             export: self.exports.get(&date).cloned(),
+            copy: self
+                .dataset
+                .copy
+                .as_ref()
+                .map(|_| self.copies.get(&date).cloned().unwrap_or_default()),
         }
     }
 }

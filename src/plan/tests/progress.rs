@@ -1,5 +1,6 @@
 //! What a run in progress needs, whatever its stage, and in each of them.
 
+mod copy;
 mod export;
 mod load;
 mod publish;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
+use crate::domain::TableId;
 use crate::sim::{
     DumpKind, JobFailure, Names, Profile, RunStatus, TaskStatus, Times, WorkflowStart,
 };
@@ -293,8 +294,9 @@ fn left_overs_of_an_older_export_are_copied_too() {
     start(&mut world, gap());
     pass_hours(&mut world, 8);
     let database = world.names.raw[0].database.clone();
-    assert_eq!(world.generations(&database, "liberator_pcn", gap()).len(), 2);
-    assert_eq!(world.generations(&database, "liberator_hub", gap()).len(), 1);
+    let copies = world.copies(gap());
+    let of = |table: &str| copies[&TableId { database: database.clone(), table: table.to_owned() }];
+    assert_eq!((of("liberator_pcn"), of("liberator_hub")), (2, 1));
 }
 
 #[test]

@@ -151,7 +151,8 @@ async fn a_window_without_any_partition_is_believed_when_there_are_older_ones() 
         }
     }
     let verdict = bed.verdict("2026-06-15").await;
-    assert_eq!(verdict.status, DateStatus::Missing, "{}", verdict.reason);
+    // The nightly's copy of it is still there.
+    assert_eq!(verdict.status, DateStatus::Unpublished, "{}", verdict.reason);
 }
 
 #[tokio::test]
@@ -169,6 +170,10 @@ async fn a_scan_that_loses_any_one_of_its_calls_is_blind_and_never_half() {
             let mut engine = bed.acting_engine().await;
             let pass = engine.pass("liberator").await;
             let what = format!("{kind:?} of {operation}, call {call}: {}", pass.detail);
+            if concerns_one_date(&bed, operation, call) {
+                assert_eq!(pass.outcome, PassOutcome::Skipped, "{what}");
+                continue; // its start looks again, and is blind then
+            }
             assert_eq!(pass.outcome, PassOutcome::Error, "{what}");
             assert!(engine.last_plan("liberator").unwrap().census.is_none(), "{what}");
             // It passes, and the next look is whole.
@@ -177,6 +182,15 @@ async fn a_scan_that_loses_any_one_of_its_calls_is_blind_and_never_half() {
             assert_eq!(pass.outcome, PassOutcome::Skipped, "{what}, then {}", pass.detail);
         }
     }
+}
+
+/// Whether the n-th call of that kind was about the copy of a date.
+fn concerns_one_date(bed: &Bed, operation: &str, call: u64) -> bool {
+    let world = bed.sim.lock();
+    let mut calls = world.calls().iter().filter(|it| it.operation == operation);
+    let target = calls.nth(usize::try_from(call).unwrap() - 1).map(|it| it.target.clone());
+    let buckets = [&world.names.landing_zone_bucket, &world.names.export_bucket];
+    target.is_some_and(|target| buckets.iter().any(|bucket| target.starts_with(bucket.as_str())))
 }
 
 /// A format that fits no value, or a few by accident, made every date missing, and be loaded a

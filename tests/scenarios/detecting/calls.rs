@@ -28,7 +28,8 @@ async fn a_table_costs_one_query_and_one_listing_and_a_missing_date_a_few_reads(
     let cost = cost(&Bed::observing(world.objects_per_partition(4))).await;
     assert_eq!(cost.tables, 2, "one a database");
     assert_eq!(cost.partitions, TABLES.len(), "the window's first date is a gap of all tables");
-    assert_eq!(cost.listings, 1 + TABLES.len(), "the dumps, and each table");
+    let copies = 1 + gaps.len() * (TABLES.len() + 2);
+    assert_eq!(cost.listings, 1 + TABLES.len() + copies, "dumps, each table, copy and exports");
     // Two for each dump: its own, its neighbours' on either side, those of exactly its size.
     let most = gaps.len() * (1 + 2 + 2) * 2;
     assert!((gaps.len()..=most).contains(&cost.reads), "{} reads", cost.reads);

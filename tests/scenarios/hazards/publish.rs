@@ -31,13 +31,13 @@ async fn h4_a_workflow_run_of_another_date_is_not_taken_for_ours() {
     let late = WorkflowStart::Late(Duration::from_mins(40));
     let bed = gap_with(Profile { workflow_start: late, ..Profile::default() });
     let mut engine = bed.acting_engine().await;
-    let publishes = |run: &gapmend::ledger::Run| run.stage == Stage::Publish;
-    while !engine.ledger().state().active_run().is_some_and(publishes) {
+    let copies = |run: &gapmend::ledger::Run| run.stage == Stage::Copy;
+    while !engine.ledger().state().active_run().is_some_and(copies) {
         bed.pass_and_sleep(&mut engine).await;
     }
     {
         let mut world = bed.sim.lock();
-        let (name, other) = (world.names.backdated_workflow.clone(), "20260610".to_owned());
+        let (name, other) = (world.names.backdated_workflow.clone(), "20200610".to_owned());
         let properties = BTreeMap::from([("import_date".to_owned(), other)]);
         world.start_workflow_run(&name, &properties).unwrap();
     }

@@ -102,6 +102,7 @@ fn is_final(status: DateStatus) -> bool {
         | DateStatus::Partial
         | DateStatus::Empty
         | DateStatus::Unregistered
+        | DateStatus::Unpublished
         | DateStatus::NoDump
         | DateStatus::NotAllowed
         | DateStatus::Quarantined
@@ -132,6 +133,7 @@ impl Truth<'_> {
             DateStatus::Available => having == tables.len() || self.lacked_tables(date, having),
             DateStatus::Partial => having > 0 && having < tables.len(),
             DateStatus::Empty | DateStatus::Unregistered => having > 0,
+            DateStatus::Unpublished => having == 0 && self.has_copied_files(date),
             DateStatus::NoDump => having == 0 && !self.has_dump(date),
             DateStatus::BadDump => having == 0 && self.is_bad_dump(date),
             DateStatus::Waived => self.policy.waive.contains(&date) && !self.has_dump(date),
@@ -154,6 +156,11 @@ impl Truth<'_> {
         let seen = has(Flag::OddVolume) || has(Flag::Duplicated);
         let unseen = is_twice && verdict.status == DateStatus::Available && !seen;
         !unseen && (is_wrong || !has(Flag::OddVolume))
+    }
+
+    /// Files of it lie in the copy.
+    fn has_copied_files(&self, date: NaiveDate) -> bool {
+        !self.world.copied_files(date).is_empty()
     }
 
     /// Its dump, or its export, had fewer tables (H28).
