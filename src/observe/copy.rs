@@ -227,9 +227,8 @@ async fn complete_exports(
                 exports.complete.insert(id, seen.files);
             }
             // The copier takes whatever begins with the id (H11): a load would have it copied too.
-            Some(_) => {}
             None if id.starts_with(&own) => exports.left_over = Some(seen.first_key),
-            None => {}
+            Some(_) | None => {}
         }
     }
     Ok(Some(exports))

@@ -83,16 +83,16 @@ async fn look(
     }
     let bare = bare_dates(&window, &named, &coverage, &landing);
     let check = DumpCheck { platform, memory, view: &landing, dataset, now: at };
-    let copied = copy_dates(dataset, scope, &bare, today);
-    let (faults, exports, copies) = futures_util::join!(
+    let head = copy_dates(dataset, scope, &bare, today);
+    let (faults, exports, in_copy) = futures_util::join!(
         check.faults(&bare, scope.in_flight),
         exports(world, dataset, &bare, scope.in_flight),
-        copy::states_of(platform, dataset, &copied, scope.in_flight),
+        copy::states_of(platform, dataset, &head, scope.in_flight),
     );
     let exports = exports?;
     landing.all_denied = all_denied(&bare, &faults, &dataset.landing.bucket);
     landing.faults = faults;
-    Ok(Scan { at, today, window, named, landing, coverage, exports, copies })
+    Ok(Scan { at, today, window, named, landing, coverage, exports, copies: in_copy })
 }
 
 fn both<A, B>(

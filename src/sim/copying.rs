@@ -89,7 +89,7 @@ impl World {
     }
 
     /// What the copier would carry of an export, and where to.
-    fn to_copy(&mut self, export: &str, date: NaiveDate) -> Vec<(String, Body)> {
+    fn copies_due(&mut self, export: &str, date: NaiveDate) -> Vec<(String, Body)> {
         let from = self.names.export_bucket.clone();
         let files = self.list_objects(&from, export, None, usize::MAX).unwrap_or_default();
         let loses = self.script(date, |profile| profile.copy_loses.clone());
@@ -123,7 +123,7 @@ impl World {
             return;
         }
         let loses = self.script(date, |profile| profile.copy_loses_files) as usize;
-        let files = self.to_copy(export, date);
+        let files = self.copies_due(export, date);
         let half = files.len() / 2;
         for (key, body) in files.into_iter().take(half).skip(loses) {
             self.copy_into_zone(&key, body);
@@ -140,7 +140,7 @@ impl World {
             return self.incident(format!("the copier of {export} was cut off three times"));
         }
         let loses = self.script(date, |profile| profile.copy_loses_files) as usize;
-        let files = self.to_copy(export, date);
+        let files = self.copies_due(export, date);
         let half = files.len() / 2;
         for (key, body) in files.into_iter().skip(half.max(loses)) {
             self.copy_into_zone(&key, body);
@@ -151,7 +151,7 @@ impl World {
     /// A person invokes the copier with an export's id: everything is copied again.
     pub fn person_invokes_copier(&mut self, export: &str) {
         let Some(date) = date_in(export) else { return };
-        for (key, body) in self.to_copy(export, date) {
+        for (key, body) in self.copies_due(export, date) {
             self.copy_into_zone(&key, body);
         }
         self.copier_starts_workflow(export, date);

@@ -81,8 +81,7 @@ impl Judge<'_> {
             .filter(|run| {
                 run.failed() && run.stage >= Stage::Publish && !self.ledger.is_forgiven(run)
             })
-            .filter(|run| run.end.as_ref().zip(newest).is_none_or(|(end, newest)| newest <= end.at))
-            .last()
+            .rfind(|run| run.end.as_ref().zip(newest).is_none_or(|(end, newest)| newest <= end.at))
     }
 
     /// The workflow ran over a copy that was not whole: the date is partial although the catalog

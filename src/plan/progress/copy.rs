@@ -39,10 +39,10 @@ impl Progress<'_> {
                 }
                 None => Err(waits(self.run, "waiting for the copier to start the workflow")),
             },
-            Whose::Mixed { .. } => self.copy_is_wrong(copy, begun),
+            Whose::Mixed { .. } => Ok(self.copy_is_wrong(copy, begun)),
             Whose::Incomplete { .. } | Whose::Unknown | Whose::Nobody => {
                 if begun.is_some() || self.copy_is_late() {
-                    return self.copy_is_wrong(copy, begun);
+                    return Ok(self.copy_is_wrong(copy, begun));
                 }
                 Err(waits(self.run, describe_progress(copy)))
             }
@@ -51,9 +51,9 @@ impl Progress<'_> {
 
     /// The workflow may already have read it: that is written down first, for the date is partial
     /// then, whatever the catalog shows.
-    fn copy_is_wrong(&self, copy: &CopyState, begun: Option<&WorkflowRun>) -> Result<Step, Rest> {
+    fn copy_is_wrong(&self, copy: &CopyState, begun: Option<&WorkflowRun>) -> Step {
         if let Some(step) = begun.and_then(|found| self.note_workflow(found)) {
-            return Ok(step);
+            return step;
         }
         let mut detail = describe_fault(copy);
         if let Some(found) = begun {
@@ -62,7 +62,7 @@ impl Progress<'_> {
         } else {
             detail = format!("the copy {detail}; {}", self.how_to_copy());
         }
-        Ok(self.fail(FailureReason::CopyIncomplete, detail, Repeat::Unsafe))
+        self.fail(FailureReason::CopyIncomplete, detail, Repeat::Unsafe)
     }
 
     /// Whether what is about to be published is exactly one complete export; `None` when it is.
@@ -74,7 +74,7 @@ impl Progress<'_> {
         match &copy.whose {
             Whose::OneExport { .. } => None,
             Whose::Nobody | Whose::Incomplete { .. } | Whose::Mixed { .. } | Whose::Unknown => {
-                Some(self.copy_is_wrong(copy, None))
+                Some(Ok(self.copy_is_wrong(copy, None)))
             }
         }
     }
