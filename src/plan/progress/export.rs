@@ -15,7 +15,7 @@ impl Progress<'_> {
             return Ok(self.end_stage(Stage::Export, "its export has begun"));
         }
         match &self.view.snapshot {
-            Some(snapshot) if snapshot.is_available() => self.await_export(snapshot),
+            Some(snapshot) if snapshot.is_available() => self.export_is_pending(snapshot),
             Some(snapshot) if snapshot.status == "failed" => {
                 let detail = format!("snapshot {} failed", snapshot.id);
                 Ok(self.fail(FailureReason::Failed, detail, Repeat::FromTheTop))
@@ -37,7 +37,7 @@ impl Progress<'_> {
 
     /// The snapshot only waits for its export: loading the date again would cost hours and spend
     /// nothing less.
-    fn await_export(&self, snapshot: &Snapshot) -> Result<Step, Rest> {
+    fn export_is_pending(&self, snapshot: &Snapshot) -> Result<Step, Rest> {
         let export = self.dataset.export.as_ref();
         if export.is_some_and(|export| self.stage_took_longer_than(export.deadline)) {
             let detail = format!(
