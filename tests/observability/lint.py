@@ -152,7 +152,7 @@ def commands_exist(gapmend: str):
     for words, where in sorted(found.items()):
         verbs = [word for word in words if re.fullmatch(r"[a-z]+", word)][:2]
         options = {word for word in words if word.startswith("--")}
-        depth = 2 if verbs[:1] in (["trigger"], ["config"]) else 1
+        depth = 2 if verbs[:1] in (["trigger"], ["config"], ["ledger"]) else 1
         asked = subprocess.run([gapmend, *verbs[:depth], "--help"], capture_output=True, text=True)
         unknown = {option for option in options if option not in asked.stdout}
         if asked.returncode or unknown:
