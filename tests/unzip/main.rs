@@ -20,11 +20,15 @@ const ARCHIVES_AT_LEAST: usize = 5_000;
 const GOOD_AT_LEAST: usize = 500;
 
 /// Where the verdict refuses what `unzip` would unpack, by words of the reason, and why it does.
-const STRICTER: [(&str, &str); 14] = [
+const STRICTER: [(&str, &str); 15] = [
     (" is empty: send", "an empty script is loaded as no data at all"),
     ("symbolic link", "a link's target decides what is loaded, and is not read"),
     ("in its own header than in the directory", "one of the two is damaged; unzip believes one"),
     ("figures behind", "the same, of the figures behind streamed data"),
+    (
+        "go on after the file's end",
+        "a compressed size that unzip does not need, and cannot be right",
+    ),
     ("one of several disks", "unzip ignores half of the disk numbers"),
     ("another end of central directory", "a signature too near the end to be read"),
     ("end of central directory is cut off", "the same"),
