@@ -44,7 +44,7 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Guarded {
     settings: Mutex<Arc<Settings>>,
-    /// When a pass last looked at the dataset's tasks.
+    /// When a pass, or the guard in its place, last looked at the dataset's tasks.
     looked_at: Mutex<BTreeMap<String, DateTime<Utc>>>,
 }
 
@@ -209,8 +209,14 @@ impl Guard {
     /// Stops our own task when a foreign one is alive, or when its hold may not last longer.
     async fn make_way(&self, seen: &State, dataset: &DatasetSettings) {
         let tasks = observe::tasks_of(&self.world, dataset, LOOK_WITHIN).await;
+        let looked = tasks.known().is_some();
         let stop = plan::must_stop(seen, tasks, dataset, self.world.now());
-        let Some(Step::StopTask { cluster, task_arn, detail, .. }) = stop else { return };
+        let Some(Step::StopTask { cluster, task_arn, detail, .. }) = stop else {
+            if looked {
+                self.guarded.looked(&dataset.name, self.world.now()); // again after a poll
+            }
+            return;
+        };
         tracing::warn!(dataset = dataset.name, detail, "no pass was in time; stopping our task");
         let reason = format!("gapmend: {detail}");
         let stopping = self.world.platform.stop_task(&cluster, &task_arn, &reason);
