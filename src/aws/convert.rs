@@ -17,3 +17,8 @@ pub(super) fn page_size(page_limit: usize, at_most: Option<usize>, so_far: usize
     let wanted = at_most.map_or(page_limit, |at_most| at_most.saturating_sub(so_far));
     i32::try_from(wanted.clamp(1, page_limit)).unwrap_or(i32::MAX)
 }
+
+/// As headers carry credentials.
+pub(super) fn base64(text: &str) -> String {
+    aws_smithy_types::base64::encode(text)
+}

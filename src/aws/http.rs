@@ -18,6 +18,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
+use hyper::Uri;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::{
     CaptureConnection, HttpConnector as Dialer, capture_connection,
@@ -28,11 +29,12 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::config::CONNECT_TIMEOUT;
 use super::error::sources;
+use super::proxy::Route;
 
 /// What a connection reads at once, and what an answer's head may have at most.
 const READ_BUFFER_BYTES: usize = 64 << 10;
 
-type Pool = Client<HttpsConnector<Dialer>, SdkBody>;
+type Pool = Client<HttpsConnector<Route>, SdkBody>;
 
 /// A client with a pool of its own; it connects when it is first asked.
 #[must_use]
@@ -45,11 +47,15 @@ fn pool() -> Pool {
     dialer.enforce_http(false);
     dialer.set_nodelay(true);
     dialer.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    let route = Route::of_environment(dialer);
+    if let Some(proxy) = route.proxy_of(&Uri::from_static("https://sts.amazonaws.com")) {
+        tracing::info!(proxy, "requests to AWS go through the proxy of the environment");
+    }
     let dialer = HttpsConnectorBuilder::new()
         .with_tls_config(tls())
         .https_or_http()
         .enable_http1()
-        .wrap_connector(dialer);
+        .wrap_connector(route);
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .http1_max_buf_size(READ_BUFFER_BYTES)

@@ -25,6 +25,7 @@ mod line;
 mod logs;
 mod pages;
 mod partition_page;
+mod proxy;
 mod rds;
 mod s3;
 mod scheduler;

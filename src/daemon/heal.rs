@@ -160,6 +160,7 @@ impl Healing {
     ) -> Result<bool, LedgerError> {
         while !self.open.is_empty() {
             engine.beat().await;
+            engine.tend_holds_of_the_renamed().await;
             let turn = self.whose_turn(engine);
             let pass = tokio::select! {
                 pass = engine.pass(&turn) => pass,

@@ -1,11 +1,14 @@
 //! Slots: when a scan is due. Pure.
 //!
-//! A slot is identified by its **local date**, not by its instant, and remembered in the
+//! The schedule is read as wall-clock time, and each wall-clock time has one instant: the first,
+//! where the clock shows it twice; the moment at which the clock jumps over it, where it does not
+//! exist. A slot is identified by its **local date**, not by its instant, and remembered in the
 //! ledger: so neither a repeated hour, a restart, a stepped clock nor two daemons can make
 //! one twice. A missed slot is caught up once, however many were missed: a scan looks at
 //! every date anyway.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone as _, Utc};
+use chrono_tz::Tz;
 
 use crate::config::ScanSchedule;
 
@@ -24,17 +27,62 @@ pub struct Slot {
 /// The last slot that was due by `now`, if there ever was one.
 #[must_use]
 pub fn last_due(schedule: &ScanSchedule, now: DateTime<Utc>) -> Option<Slot> {
-    let local = now.with_timezone(&schedule.timezone);
-    let found = schedule.cron.find_previous_occurrence(&local, true).ok()?;
-    Some(Slot { date: found.date_naive(), at: found.with_timezone(&Utc) })
+    let mut wall = now.with_timezone(&schedule.timezone).naive_local() + CLOCKS_JUMP_AT_MOST;
+    for _ in 0..SLOTS_TRIED {
+        let found = schedule.cron.find_previous_occurrence(&wall.and_utc(), false).ok()?;
+        wall = found.naive_utc();
+        if let Some(slot) = slot(schedule.timezone, wall).filter(|slot| slot.at <= now) {
+            return Some(slot);
+        }
+    }
+    None
 }
 
 /// The first slot after `now`.
 #[must_use]
 pub fn next(schedule: &ScanSchedule, now: DateTime<Utc>) -> Option<Slot> {
-    let local = now.with_timezone(&schedule.timezone);
-    let found = schedule.cron.find_next_occurrence(&local, false).ok()?;
-    Some(Slot { date: found.date_naive(), at: found.with_timezone(&Utc) })
+    let mut wall = now.with_timezone(&schedule.timezone).naive_local() - CLOCKS_JUMP_AT_MOST;
+    for _ in 0..SLOTS_TRIED {
+        let found = schedule.cron.find_next_occurrence(&wall.and_utc(), false).ok()?;
+        wall = found.naive_utc();
+        if let Some(slot) = slot(schedule.timezone, wall).filter(|slot| slot.at > now) {
+            return Some(slot);
+        }
+    }
+    None
+}
+
+/// No clock ever jumped farther: Samoa left out a whole day.
+const CLOCKS_JUMP_AT_MOST: chrono::Duration = chrono::Duration::hours(25);
+/// So many wall-clock times lie within that of any moment, at one a date.
+const SLOTS_TRIED: usize = 8;
+
+/// The slot of a wall-clock time; `None` when its date was left out.
+fn slot(zone: Tz, wall: NaiveDateTime) -> Option<Slot> {
+    let date = wall.date();
+    if let Some(at) = zone.from_local_datetime(&wall).earliest() {
+        return Some(Slot { date, at: at.with_timezone(&Utc) });
+    }
+    let at = end_of_gap(zone, wall)?;
+    let on = |at: DateTime<Utc>| at.with_timezone(&zone).date_naive();
+    let exists = on(at) == date || on(at - chrono::Duration::seconds(1)) == date;
+    exists.then_some(Slot { date, at })
+}
+
+/// The instant at which the clock jumped over a wall-clock time.
+fn end_of_gap(zone: Tz, wall: NaiveDateTime) -> Option<DateTime<Utc>> {
+    let reading = |second: i64| {
+        let at = DateTime::from_timestamp(second, 0)?;
+        Some(at.with_timezone(&zone).naive_local())
+    };
+    let around = wall.and_utc().timestamp();
+    let reach = 2 * CLOCKS_JUMP_AT_MOST.num_seconds();
+    let (mut before, mut after) = (around - reach, around + reach);
+    while after - before > 1 {
+        let middle = before + (after - before) / 2;
+        if reading(middle)? < wall { before = middle } else { after = middle }
+    }
+    DateTime::from_timestamp(after, 0)
 }
 
 /// The slot that waits for its scan, and how many before it were missed.
@@ -104,6 +152,102 @@ mod tests {
             );
             assert!(seen.values().all(|count| *count == 1), "{expression}");
         }
+    }
+
+    /// Where a zone's clock changed within twenty years: the instant, and the offsets before and
+    /// after it in seconds.
+    fn changes(zone: chrono_tz::Tz) -> Vec<(DateTime<Utc>, i64, i64)> {
+        use chrono::Offset as _;
+        let offset = |at: DateTime<Utc>| {
+            i64::from(zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc())
+        };
+        let (mut day, end) = (at("2008-01-01T00:00:00Z"), at("2028-01-01T00:00:00Z"));
+        let mut found = Vec::new();
+        while day < end {
+            let next = day + Duration::days(1);
+            let (before, after) = (offset(day), offset(next));
+            if before != after {
+                let (mut low, mut high) = (day, next);
+                while high - low > Duration::seconds(1) {
+                    let middle = low + (high - low) / 2;
+                    if offset(middle) == before { low = middle } else { high = middle }
+                }
+                found.push((high, before, after));
+            }
+            day = next;
+        }
+        found
+    }
+
+    /// The local dates that exist from four days before a change to four days after it.
+    fn local_dates(zone: chrono_tz::Tz, around: DateTime<Utc>) -> Vec<NaiveDate> {
+        let mut hour = around - Duration::days(4);
+        let mut dates: Vec<NaiveDate> = Vec::new();
+        while hour < around + Duration::days(4) {
+            let date = hour.with_timezone(&zone).date_naive();
+            if dates.last() != Some(&date) {
+                dates.push(date);
+            }
+            hour += Duration::minutes(30);
+        }
+        dates.pop();
+        dates.remove(0);
+        dates
+    }
+
+    #[test]
+    fn every_local_date_of_every_zone_has_one_slot_whatever_its_clock_did_at_that_time() {
+        let mut tried = std::collections::BTreeSet::new();
+        let mut wrong = Vec::new();
+        for zone in chrono_tz::TZ_VARIANTS {
+            for (instant, before, after) in changes(zone) {
+                if !tried.insert((instant, before, after)) {
+                    continue; // another zone of the same clock
+                }
+                let local = |offset: i64, minutes: i64| {
+                    (instant + Duration::seconds(offset) + Duration::minutes(minutes))
+                        .format("%M %H")
+                };
+                let mut times: Vec<String> = [before, after]
+                    .into_iter()
+                    .flat_map(|offset| {
+                        [-1, 0, 20].map(|minutes| local(offset, minutes).to_string())
+                    })
+                    .collect();
+                times.push("0 0".to_owned());
+                for time in times {
+                    let schedule =
+                        ScanSchedule { timezone: zone, ..schedule(&format!("{time} * * *")) };
+                    let dates = local_dates(zone, instant);
+                    let mut made: Vec<NaiveDate> = Vec::new();
+                    let mut now = instant - Duration::days(5);
+                    while let Some(slot) = next(&schedule, now)
+                        .filter(|slot| slot.at < instant + Duration::days(5) && slot.at > now)
+                    {
+                        made.push(slot.date);
+                        now = slot.at;
+                        let again = last_due(&schedule, slot.at + Duration::seconds(1));
+                        if again != Some(slot) {
+                            wrong.push(format!("{zone} {time} {slot:?} read back as {again:?}"));
+                        }
+                    }
+                    let counts: Vec<usize> = dates
+                        .iter()
+                        .map(|date| made.iter().filter(|made| *made == date).count())
+                        .collect();
+                    if counts.iter().any(|count| *count != 1) {
+                        wrong.push(format!("{zone} {time} {instant}: {dates:?} {counts:?}"));
+                    }
+                }
+            }
+        }
+        assert!(tried.len() > 500, "{}", tried.len());
+        assert!(
+            wrong.is_empty(),
+            "{} wrong, first {:#?}",
+            wrong.len(),
+            &wrong[..wrong.len().min(12)]
+        );
     }
 
     #[test]

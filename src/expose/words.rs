@@ -161,15 +161,17 @@ pub(super) fn trigger_words(
     let since = dataset.trigger_disabled_since;
     match dataset.trigger {
         TriggerState::Enabled => "enabled".to_owned(),
-        TriggerState::Held => match report.ledger.hold_of(name) {
-            Some(hold) => format!(
-                "held {} for {}, back on by {} at the latest",
-                between(hold.begun_at, now),
-                hold_words(&hold.why),
-                minute(hold.until)
-            ),
-            None => "held by gapmend".to_owned(),
-        },
+        TriggerState::Held => {
+            match report.ledger.hold_on(name, &dataset.names.rule, &dataset.names.event_bus) {
+                Some(hold) => format!(
+                    "held {} for {}, back on by {} at the latest",
+                    between(hold.begun_at, now),
+                    hold_words(&hold.why),
+                    minute(hold.until)
+                ),
+                None => "held by gapmend".to_owned(),
+            }
+        }
         TriggerState::DisabledByOther => match since {
             Some(at) => format!("disabled by someone else, seen since {}", minute(at)),
             None => "disabled by someone else".to_owned(),

@@ -163,8 +163,13 @@ fn closed_by_trigger(
     rule: Option<&Seen<Rule>>,
     dataset: &DatasetSettings,
 ) -> Option<Rest> {
-    let held = ledger.hold_of(&dataset.name).is_some_and(Hold::keeps_rule_disabled);
     let trigger = dataset.trigger.as_ref()?;
+    let held = ledger.hold_of(&dataset.name).is_some_and(Hold::keeps_rule_disabled);
+    let hold = ledger.hold_on(&dataset.name, &trigger.rule, &trigger.event_bus);
+    if let Some(hold) = hold.filter(|hold| hold.dataset != dataset.name) {
+        let detail = format!("the hold of {}, as the dataset was called, to end", hold.dataset);
+        return Some(Rest::Holding { until: hold.until, detail });
+    }
     match rule? {
         Seen::Blind(causes) => Some(Rest::Blind(causes.clone())),
         Seen::Known(rule) => {

@@ -170,6 +170,16 @@ impl Engine {
         }))
     }
 
+    /// A hold whose dataset is called otherwise by now, or has gone: a `heal` of other datasets ends
+    /// it too, for it keeps their rule disabled.
+    pub(in crate::daemon) async fn tend_holds_of_the_renamed(&mut self) {
+        for name in self.names_to_tend() {
+            if !self.settings.datasets.contains_key(&name) {
+                self.pass(&name).await;
+            }
+        }
+    }
+
     /// Tends a hold although nothing can be written; answers whether the rule is still held.
     pub(in crate::daemon) async fn tend_unattended(&mut self, name: &str) -> bool {
         let dataset = self.settings.datasets.get(name).cloned();
@@ -268,12 +278,11 @@ impl Engine {
         dataset: &DatasetSettings,
         watch: Option<&Watch>,
     ) -> TriggerState {
-        if dataset.trigger.is_none() {
-            return TriggerState::Enabled;
-        }
+        let Some(trigger) = &dataset.trigger else { return TriggerState::Enabled };
         let rule: Option<&Rule> = watch.and_then(|watch| watch.rule.as_ref()).and_then(Seen::known);
         let Some(rule) = rule else { return TriggerState::Unknown };
-        let hold = self.ledger.state().hold_of(&dataset.name);
+        let state = self.ledger.state();
+        let hold = state.hold_on(&dataset.name, &trigger.rule, &trigger.event_bus);
         let enabled_at = hold.and_then(|hold| hold.step_at(HoldStep::Enabled));
         let is_older = |at| watch.is_some_and(|watch| watch.at <= at);
         match (&rule.state, hold.is_some_and(Hold::keeps_rule_disabled)) {

@@ -240,9 +240,14 @@ impl TriggerJson {
         Self {
             state: dataset.trigger.label(),
             disabled_since: maybe_instant(dataset.trigger_disabled_since),
-            hold: report.ledger.hold_of(name).map(HoldJson::of),
+            hold: held(report, name, dataset).map(HoldJson::of),
         }
     }
+}
+
+/// The open hold of a dataset's rule, whatever the dataset was called when it began.
+fn held<'a>(report: &'a Report, name: &str, dataset: &DatasetReport) -> Option<&'a Hold> {
+    report.ledger.hold_on(name, &dataset.names.rule, &dataset.names.event_bus)
 }
 
 impl HoldJson {

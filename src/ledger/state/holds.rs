@@ -99,6 +99,13 @@ impl State {
         self.holds.values().find(|hold| hold.dataset == dataset)
     }
 
+    /// The open hold of a dataset, or the one of its rule: a dataset may have been renamed since.
+    #[must_use]
+    pub fn hold_on(&self, dataset: &str, rule: &str, event_bus: &str) -> Option<&Hold> {
+        let is_on = |hold: &&Hold| hold.rule == rule && hold.event_bus == event_bus;
+        self.hold_of(dataset).or_else(|| self.holds.values().find(is_on))
+    }
+
     /// Live dumps that landed in a hold, and whose live run was not accepted yet.
     pub fn undriven(&self, dataset: &str) -> impl Iterator<Item = &SweptDump> {
         let swept = self.datasets.get(dataset).into_iter().flat_map(|state| &state.swept);
