@@ -165,8 +165,8 @@ fn closed_by_trigger(
 ) -> Option<Rest> {
     let trigger = dataset.trigger.as_ref()?;
     let held = ledger.hold_of(&dataset.name).is_some_and(Hold::keeps_rule_disabled);
-    let hold = ledger.hold_on(&dataset.name, &trigger.rule, &trigger.event_bus);
-    if let Some(hold) = hold.filter(|hold| hold.dataset != dataset.name) {
+    let renamed = ledger.hold_on(&dataset.name, &trigger.rule, &trigger.event_bus);
+    if let Some(hold) = renamed.filter(|hold| hold.dataset != dataset.name) {
         let detail = format!("the hold of {}, as the dataset was called, to end", hold.dataset);
         return Some(Rest::Holding { until: hold.until, detail });
     }
