@@ -311,6 +311,6 @@ mod tests {
         drop(proxy);
         let mut route = route(&format!("http://{address}"), "");
         let error = route.call("https://glue.eu-west-2.amazonaws.com".parse().unwrap()).await;
-        assert!(error.err().unwrap().to_string().starts_with("proxy 127.0.0.1: "));
+        assert!(error.err().unwrap().to_string().starts_with("proxy 127.0.0.1:"));
     }
 }

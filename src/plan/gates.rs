@@ -165,9 +165,13 @@ fn closed_by_trigger(
 ) -> Option<Rest> {
     let trigger = dataset.trigger.as_ref()?;
     let held = ledger.hold_of(&dataset.name).is_some_and(Hold::keeps_rule_disabled);
-    let renamed = ledger.hold_on(&dataset.name, &trigger.rule, &trigger.event_bus);
-    if let Some(hold) = renamed.filter(|hold| hold.dataset != dataset.name) {
-        let detail = format!("the hold of {}, as the dataset was called, to end", hold.dataset);
+    // The dataset may have been called otherwise when the hold began.
+    let is_disabled =
+        rule.and_then(Seen::known).is_some_and(|rule| rule.state == RuleState::Disabled);
+    let of_rule = ledger.hold_on(&dataset.name, &trigger.rule, &trigger.event_bus);
+    let keeps = |hold: &&Hold| is_disabled && !held && hold.keeps_rule_disabled();
+    if let Some(hold) = of_rule.filter(keeps) {
+        let detail = format!("the hold of {} to end", hold.dataset);
         return Some(Rest::Holding { until: hold.until, detail });
     }
     match rule? {
