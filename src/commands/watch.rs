@@ -22,6 +22,11 @@ use super::signals::Signals;
 /// Past it an orderly end is given up: supervisors send SIGKILL soon after.
 const ENDS_WITHIN: Duration = Duration::from_secs(8);
 
+/// A supervisor is told of readiness once the ledger is taken over, and at the latest by now: with a
+/// ledger that cannot be written that lasts as long as a hold, and a supervisor that waited for it
+/// would begin the hold's settling anew with each restart.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
 /// Runs the daemon.
 pub(super) async fn run(global: &GlobalArgs) -> Outcome {
     let (settings, on_ecs) = read_settings(global)?;
@@ -47,17 +52,27 @@ pub(super) async fn run(global: &GlobalArgs) -> Outcome {
     };
     let state =
         HttpState { report: engine.reports(), metrics, clock: Arc::clone(&session.world.clock) };
-    // Before the take-over: with a ledger that cannot be written it lasts as long as a hold, and a
-    // supervisor that waited for it would begin the hold's settling anew with each restart.
     let supervisor = Arc::new(supervisor());
-    supervisor.ready();
     let hangup = &signals.hangup;
     let reload = reloader(global.config_path(), &session.settings, hangup, Arc::clone(&supervisor));
-    let telling = supervisor.follow(
-        engine.reports(),
-        Arc::clone(&session.world.clock),
-        signals.shutdown.clone(),
-    );
+    let taken_over = Notify::new();
+    let telling = {
+        let follow = supervisor.follow(
+            engine.reports(),
+            Arc::clone(&session.world.clock),
+            signals.shutdown.clone(),
+        );
+        async {
+            tokio::select! {
+                biased;
+                () = signals.shutdown.cancelled() => return,
+                () = taken_over.notified() => {}
+                () = tokio::time::sleep(READY_WITHIN) => {}
+            }
+            supervisor.ready();
+            follow.await;
+        }
+    };
     let reports = engine.reports();
     let ledger = session.settings.ledger.to_string();
     let metered = async {
@@ -67,7 +82,10 @@ pub(super) async fn run(global: &GlobalArgs) -> Outcome {
     };
     let daemon = async {
         let ended = match take_up(&mut engine, &signals.shutdown).await {
-            Ok(()) => serve(&mut engine, wake, reload, signals.shutdown.clone()).await,
+            Ok(()) => {
+                taken_over.notify_one();
+                serve(&mut engine, wake, reload, signals.shutdown.clone()).await
+            }
             Err(error) => Err(error),
         };
         signals.shutdown.cancel(); // HTTP must not outlive a loop that gave up

@@ -68,7 +68,7 @@ async fn files_that_the_bookmark_has_passed_are_tried_once_and_wait_for_a_person
     let verdict = bed.verdict(GAP).await;
     assert_eq!(verdict.status, DateStatus::Unpublished);
     assert!(verdict.reason.contains("bookmark"), "{}", verdict.reason);
-    assert!(verdict.next.contains("gapmend repair 2026-06-15"), "{}", verdict.next);
+    assert!(verdict.next.contains("Purging a date"), "{}", verdict.next);
     assert!(bed.heal().await.runs.is_empty(), "once");
     assert_eq!(bed.calls_of("ecs:RunTask"), 0);
     bed.assert_quiet_and_sound().await;
@@ -135,7 +135,7 @@ async fn a_table_that_lost_a_file_on_the_way_is_never_called_whole() {
     assert_eq!(bed.sim.lock().halves().len(), 1, "the catalog shows every table");
     let verdict = bed.verdict(GAP).await;
     assert_eq!(verdict.status, DateStatus::Partial, "{}", verdict.reason);
-    assert!(verdict.next.contains("gapmend repair"), "{}", verdict.next);
+    assert!(verdict.next.contains("Purging a date"), "{}", verdict.next);
     bed.assert_quiet_and_sound().await;
     // A person copies the one file and runs the job, which reads nothing else.
     {

@@ -21,15 +21,15 @@ impl Judge<'_> {
         let finding = |reason: String, next: String| {
             Some(Finding::new(DateStatus::Unpublished, reason, next))
         };
-        let repair =
-            format!("loading it again would double them; see `gapmend repair {date} --dry-run`");
+        let repair = "loading it again would double them; the guide's section \"Purging a date\" says how to remove them".to_owned();
         if let Some(key) = &copy.left_over {
             let reason = format!(
                 "an object lies under its export id although no such export exists: {key}; the copier would take it along"
             );
             return finding(
                 reason,
-                format!("remove the left-over object, or see `gapmend repair {date} --dry-run`"),
+                "remove the left-over object; the guide's section \"Purging a date\" says how"
+                    .to_owned(),
             );
         }
         let Some(id) = copy.whole_export() else {
@@ -101,7 +101,7 @@ impl Judge<'_> {
         }
         let detail = run.end.as_ref().map_or("", |end| end.detail.as_str());
         let reason = format!("run {} was not whole: {detail}", run.attempt);
-        let next = format!("see `gapmend repair {date} --dry-run`: it is never re-run by itself");
+        let next = "purge it as the guide's section \"Purging a date\" says: gapmend never re-runs it by itself".to_owned();
         Some(Finding::new(DateStatus::Partial, reason, next))
     }
 
@@ -117,7 +117,7 @@ impl Judge<'_> {
         let Whose::Incomplete { id, .. } = &copy.whose else { return None };
         let own = self.dataset.export.as_ref()?.snapshot_id.render(date);
         (*id == own).then(|| format!(
-            "finish the copy: invoke the copier's function with {{\"detail\":{{\"SourceIdentifier\":\"{id}\"}}}}; or see `gapmend repair {date} --dry-run`"
+            "finish the copy: invoke the copier's function with {{\"detail\":{{\"SourceIdentifier\":\"{id}\"}}}}; or purge it as the guide's section \"Purging a date\" says"
         ))
     }
 

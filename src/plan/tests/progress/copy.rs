@@ -117,7 +117,7 @@ fn a_date_whose_files_lie_in_the_copy_is_never_loaded() {
         let plan = bare_with(copy).plan();
         let verdict = plan.census.as_ref().unwrap().verdict(gap()).unwrap();
         assert_eq!(verdict.status, DateStatus::Unpublished, "{}", verdict.reason);
-        assert!(verdict.next.contains("gapmend repair"), "{}", verdict.next);
+        assert!(verdict.next.contains("Purging a date"), "{}", verdict.next);
         assert!(plan.queue.is_empty());
     }
     let left_over = CopyState { left_over: Some("k".to_owned()), ..CopyState::default() };
