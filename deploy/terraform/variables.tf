@@ -72,14 +72,14 @@ variable "pipeline" {
     export_prefixes = optional(list(string), ["sql-to-parquet-*"])
     copy_bucket     = optional(string) # where the export's files lie before they are published
     # Above the tables' folders, with trailing slashes.
-    copy_prefixes   = optional(list(string), [])
-    raw_bucket      = string
-    raw_databases   = list(string)     # every source's Glue database
-    raw_tables      = list(string)     # database/pattern
-    raw_prefixes    = list(string)     # in the raw bucket, with trailing slashes
-    workflow        = optional(string) # the backdated workflow
-    live_workflow   = optional(string)
-    rule            = optional(string) # the rule that fires the live run; BUS/RULE on another bus than the default one
+    copy_prefixes = optional(list(string), [])
+    raw_bucket    = string
+    raw_databases = list(string)     # every source's Glue database
+    raw_tables    = list(string)     # database/pattern
+    raw_prefixes  = list(string)     # in the raw bucket, with trailing slashes
+    workflow      = optional(string) # the backdated workflow
+    live_workflow = optional(string)
+    rule          = optional(string) # the rule that fires the live run; BUS/RULE on another bus than the default one
   })
 }
 
@@ -100,14 +100,14 @@ variable "more_pipelines" {
     export_prefixes = optional(list(string), ["sql-to-parquet-*"])
     copy_bucket     = optional(string) # where the export's files lie before they are published
     # Above the tables' folders, with trailing slashes.
-    copy_prefixes   = optional(list(string), [])
-    raw_bucket      = string
-    raw_databases   = list(string)     # every source's Glue database
-    raw_tables      = list(string)     # database/pattern
-    raw_prefixes    = list(string)     # in the raw bucket, with trailing slashes
-    workflow        = optional(string) # the backdated workflow
-    live_workflow   = optional(string)
-    rule            = optional(string) # the rule that fires the live run; BUS/RULE on another bus than the default one
+    copy_prefixes = optional(list(string), [])
+    raw_bucket    = string
+    raw_databases = list(string)     # every source's Glue database
+    raw_tables    = list(string)     # database/pattern
+    raw_prefixes  = list(string)     # in the raw bucket, with trailing slashes
+    workflow      = optional(string) # the backdated workflow
+    live_workflow = optional(string)
+    rule          = optional(string) # the rule that fires the live run; BUS/RULE on another bus than the default one
   }))
   default = {}
 
