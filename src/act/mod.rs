@@ -11,14 +11,12 @@ mod notes;
 mod trigger;
 mod upload;
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 
 use crate::domain::{ErrorClass, FailureReason, PassOutcome, RunOutcome, Stage};
 use crate::ledger::{Appended, Event, Ledger, LedgerError, Repeat, Run};
 use crate::plan::{Begin, EndRun, Step};
-use crate::platform::{Platform, PlatformError, TaskRequest, TaskStart, World};
+use crate::platform::{PlatformError, TaskRequest, TaskStart, World};
 
 pub use self::enabling::enable_held;
 pub use self::notes::HoldNotes;
@@ -37,8 +35,6 @@ pub enum Acted {
 /// The hands of one pass.
 pub struct Actor<'a> {
     /// Where effects are asked for.
-    pub platform: &'a Arc<dyn Platform>,
-    /// The same, with its clock.
     pub world: &'a World,
     /// Where they are written down.
     pub ledger: &'a mut Ledger,
@@ -128,7 +124,7 @@ impl Actor<'_> {
         if !self.ledger.clear_for_effect().await? {
             return Ok(Acted::DecideAgain);
         }
-        match self.platform.run_task(&task).await {
+        match self.world.platform.run_task(&task).await {
             Err(error) => self.refused_or_unanswered(run, Stage::Load, error).await,
             Ok(start) => self.submitted(run, start).await,
         }
@@ -144,7 +140,7 @@ impl Actor<'_> {
         if !(ours && self.ledger.state().active_run().is_some_and(unanswered)) {
             return Ok(Acted::DecideAgain);
         }
-        match self.platform.run_task(&task).await {
+        match self.world.platform.run_task(&task).await {
             // A refusal of the repetition says nothing about the first request.
             Err(error) => Ok(Acted::Unanswered(error)),
             Ok(start) => self.submitted(run, start).await,
@@ -175,7 +171,8 @@ impl Actor<'_> {
         if self.ledger.append(vec![intent]).await? == Appended::Behind {
             return Ok(Acted::DecideAgain);
         }
-        match self.platform.stop_task(cluster, task_arn, &format!("gapmend: {detail}")).await {
+        match self.world.platform.stop_task(cluster, task_arn, &format!("gapmend: {detail}")).await
+        {
             Ok(()) => Ok(Acted::Done(PassOutcome::Started, format!("stopping our task: {detail}"))),
             Err(error) => Ok(Acted::Unanswered(error)),
         }
@@ -198,7 +195,7 @@ impl Actor<'_> {
         if !self.ledger.clear_for_effect().await? {
             return Ok(Acted::DecideAgain);
         }
-        match self.platform.start_workflow_run(&workflow, &properties).await {
+        match self.world.platform.start_workflow_run(&workflow, &properties).await {
             Ok(workflow_run) => {
                 let detail = format!("{run}: workflow {workflow} was started by us");
                 let event = Event::PublishFound { run, workflow_run, ours: true };

@@ -15,7 +15,7 @@ impl Actor<'_> {
             Step::Hold(plan) => self.intend_hold(*plan).await,
             Step::ArmDeadMan { hold, switch } => self.arm(hold, &switch).await,
             Step::DisarmDeadMan { group, name } => {
-                let gone = self.platform.disarm_dead_man(&group, &name).await;
+                let gone = self.world.platform.disarm_dead_man(&group, &name).await;
                 Ok(done(gone, format!("the dead man's switch {name} is deleted")))
             }
             Step::DisableRule { hold, rule, event_bus } => {
@@ -96,7 +96,7 @@ impl Actor<'_> {
         if !self.ledger.is_acting() {
             return Ok(Acted::DecideAgain);
         }
-        let armed = self.platform.arm_dead_man(switch).await;
+        let armed = self.world.platform.arm_dead_man(switch).await;
         if let Err(error) = &armed
             && !error.class.is_transient()
         {
@@ -116,7 +116,7 @@ impl Actor<'_> {
     ) -> Result<Acted, LedgerError> {
         let first = self.step_at(&hold, HoldStep::Armed).is_none();
         if first || self.notes.was_refused(&hold) {
-            match self.platform.rule(rule, event_bus).await {
+            match self.world.platform.rule(rule, event_bus).await {
                 Err(error) => return Ok(Acted::Unanswered(error)),
                 // Nothing of ours was done to it: whoever disabled it now is at work.
                 Ok(read) if read.state == RuleState::Disabled => return Ok(Acted::DecideAgain),
@@ -129,7 +129,7 @@ impl Actor<'_> {
         {
             return Ok(Acted::DecideAgain);
         }
-        let answer = self.platform.disable_rule(rule, event_bus).await;
+        let answer = self.world.platform.disable_rule(rule, event_bus).await;
         let nothing_done = first || self.notes.was_refused(&hold);
         let refused = answer.as_ref().is_err_and(|error| error.class == ErrorClass::Conflict);
         self.notes.note_refusal(&hold, nothing_done && refused);
@@ -154,7 +154,7 @@ impl Actor<'_> {
         event_bus: &str,
     ) -> Result<Acted, LedgerError> {
         let moved = |step| Event::HoldMoved { hold: hold.to_owned(), step };
-        let read = self.platform.rule(rule, event_bus).await;
+        let read = self.world.platform.rule(rule, event_bus).await;
         let seen = read.is_ok_and(|read| read.state == RuleState::Disabled);
         let mut events = vec![moved(HoldStep::Answered)];
         events.extend(seen.then(|| moved(HoldStep::Disabled)));
@@ -171,7 +171,7 @@ impl Actor<'_> {
     ) -> Result<Acted, LedgerError> {
         let known = self.ledger.state().holds.get(&hold);
         let gone = match known.and_then(|hold| hold.dead_man.clone()) {
-            Some(switch) => self.platform.disarm_dead_man(&switch.group, &switch.name).await,
+            Some(switch) => self.world.platform.disarm_dead_man(&switch.group, &switch.name).await,
             None => Ok(()),
         };
         let hint = error.class.hint();
@@ -202,10 +202,10 @@ impl Actor<'_> {
     /// The switch outlives the release until the rule was seen enabled: it is the only proof.
     async fn release_proven(&mut self, switch: &DeadMan) -> Acted {
         let released = async {
-            self.platform.enable_rule(&switch.rule, &switch.event_bus).await?;
-            let rule = self.platform.rule(&switch.rule, &switch.event_bus).await?;
+            self.world.platform.enable_rule(&switch.rule, &switch.event_bus).await?;
+            let rule = self.world.platform.rule(&switch.rule, &switch.event_bus).await?;
             if rule.state == RuleState::Enabled {
-                self.platform.disarm_dead_man(&switch.group, &switch.name).await?;
+                self.world.platform.disarm_dead_man(&switch.group, &switch.name).await?;
             }
             Ok(())
         };
@@ -225,7 +225,7 @@ impl Actor<'_> {
         begin: &Begin,
     ) -> Result<Acted, LedgerError> {
         self.ledger.refresh().await?;
-        let rule = match self.platform.rule(rule, event_bus).await {
+        let rule = match self.world.platform.rule(rule, event_bus).await {
             Ok(rule) => rule,
             Err(error) => return Ok(Acted::Unanswered(error)),
         };
@@ -233,7 +233,7 @@ impl Actor<'_> {
             return Ok(Acted::DecideAgain);
         }
         let done = Event::HoldMoved { hold, step: HoldStep::WorkDone };
-        match self.platform.copy_object(copy.bucket, copy.from, copy.to).await {
+        match self.world.platform.copy_object(copy.bucket, copy.from, copy.to).await {
             Ok(Created::Created | Created::Exists) => {
                 let words = format!("{} is copied to {}", copy.from, copy.to);
                 self.note(vec![done], PassOutcome::Started, words).await
@@ -273,7 +273,7 @@ impl Actor<'_> {
         {
             return Ok(Acted::DecideAgain);
         }
-        match self.platform.run_task(&task).await {
+        match self.world.platform.run_task(&task).await {
             Ok(TaskStart::Started(task_arn)) => {
                 let words = format!("the live run of {date} was driven: task {task_arn}");
                 let event = Event::LiveDriveSubmitted { dataset, date, task_arn };

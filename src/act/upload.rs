@@ -45,7 +45,7 @@ impl Actor<'_> {
         {
             return Ok(Acted::DecideAgain);
         }
-        match self.platform.rule(rule, event_bus).await {
+        match self.world.platform.rule(rule, event_bus).await {
             Err(error) => return Ok(Acted::Unanswered(error)),
             Ok(rule) if rule.state != RuleState::Disabled => return Ok(Acted::DecideAgain),
             Ok(_) => {}
@@ -68,7 +68,7 @@ impl Actor<'_> {
         upload: &Upload,
         (rule, event_bus): (&str, &str),
     ) -> Result<Answer<()>, LedgerError> {
-        let disabled = match self.platform.rule(rule, event_bus).await {
+        let disabled = match self.world.platform.rule(rule, event_bus).await {
             Err(error) => Some((error.to_string(), Err(error))),
             Ok(read) if read.state == RuleState::Disabled => {
                 let why = format!("rule {rule} is disabled by now: the dump would fire nothing");
@@ -108,11 +108,11 @@ impl Actor<'_> {
         upload: &Upload,
         (rule, event_bus): (&str, &str),
     ) -> Result<(), LedgerError> {
-        let read = self.platform.rule(rule, event_bus).await;
+        let read = self.world.platform.rule(rule, event_bus).await;
         if read.is_ok_and(|read| read.state != RuleState::Disabled) {
             return Ok(());
         }
-        let Ok(Some(object)) = self.platform.marked_object(&upload.bucket, &upload.key).await
+        let Ok(Some(object)) = self.world.platform.marked_object(&upload.bucket, &upload.key).await
         else {
             return Ok(());
         };
@@ -131,7 +131,8 @@ impl Actor<'_> {
         let (Some(parts), Some((_, etags))) = (&upload.parts, &upload.ready) else {
             return Ok(Found::Taken("its parts are not all there".to_owned()));
         };
-        let answer = self.platform.complete_upload(parts, etags, upload.replaces.as_deref()).await;
+        let answer =
+            self.world.platform.complete_upload(parts, etags, upload.replaces.as_deref()).await;
         let refused = match answer {
             Ok(Created::Created) => return Ok(Found::Ours),
             Ok(Created::Exists) => None,
@@ -154,7 +155,7 @@ impl Actor<'_> {
     /// list the whole bucket; so absence is taken from a listing.
     async fn found(&self, upload: &Upload) -> Answer<Found> {
         let found = if self.is_listed(upload).await? {
-            self.platform.marked_object(&upload.bucket, &upload.key).await?
+            self.world.platform.marked_object(&upload.bucket, &upload.key).await?
         } else {
             None
         };
@@ -182,7 +183,7 @@ impl Actor<'_> {
         let mut note = |page: Vec<ObjectInfo>| {
             listed |= page.iter().any(|object| object.key == upload.key);
         };
-        self.platform.list_objects(&listing, &mut note).await?;
+        self.world.platform.list_objects(&listing, &mut note).await?;
         Ok(listed)
     }
 
@@ -248,7 +249,7 @@ impl Actor<'_> {
             },
         };
         for parts in parts {
-            if let Err(error) = self.platform.abort_upload(&parts).await {
+            if let Err(error) = self.world.platform.abort_upload(&parts).await {
                 return Some(format!("upload {} could not be removed: {error}", parts.id));
             }
         }
@@ -262,7 +263,7 @@ impl Actor<'_> {
             let others = self.ledger.state().uploads.iter();
             others.filter(|other| other.is_open()).any(|other| other.parts.as_ref() == Some(parts))
         };
-        let found = self.platform.uploads_to(&upload.bucket, &upload.key).await?;
+        let found = self.world.platform.uploads_to(&upload.bucket, &upload.key).await?;
         let ours = found.into_iter().filter(|(parts, began)| *began >= since && !known(parts));
         Ok(ours.map(|(parts, _)| parts).collect())
     }

@@ -541,13 +541,7 @@ impl Engine {
 
     /// The hands of this engine.
     pub fn actor<'a>(&'a mut self, config: &'a str) -> Actor<'a> {
-        Actor {
-            platform: &self.world.platform,
-            world: &self.world,
-            ledger: &mut self.ledger,
-            notes: &self.notes,
-            config,
-        }
+        Actor { world: &self.world, ledger: &mut self.ledger, notes: &self.notes, config }
     }
 
     async fn act(&mut self, step: Step) -> Result<Acted, LedgerError> {

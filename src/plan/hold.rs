@@ -32,7 +32,7 @@ mod begin;
 mod tended;
 mod witness;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 
 pub(super) use self::begin::intend;
 use self::begin::refusal;
@@ -106,8 +106,4 @@ fn proven(watch: &Watch, dataset: &DatasetSettings) -> Option<Step> {
     let ours = switch.rule == trigger.rule && switch.event_bus == trigger.event_bus;
     (ours && rule.state == RuleState::Disabled)
         .then(|| Step::ReleaseProven { switch: switch.clone() })
-}
-
-fn span(duration: std::time::Duration) -> Duration {
-    Duration::from_std(duration).unwrap_or(Duration::MAX)
 }

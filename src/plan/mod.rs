@@ -34,7 +34,7 @@ mod tests;
 mod upload;
 mod wake;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 pub use calendar::{is_expected, local, local_instant};
 pub use census::{Census, DateVerdict, Gap};
@@ -373,6 +373,11 @@ pub fn plan(
     };
     let wake_at = wake::at(&step, ledger, dataset, night, now);
     Plan { census, queue, step, wake_at }
+}
+
+/// A span of the configuration as the calendar's arithmetic takes it; one too long for that never ends.
+pub(crate) fn span(duration: std::time::Duration) -> Duration {
+    Duration::from_std(duration).unwrap_or(Duration::MAX)
 }
 
 /// The run in progress, if it is this dataset's.

@@ -16,6 +16,7 @@ use crate::daemon::report::Happening;
 use crate::domain::{PassOutcome, Rule, RuleState, Seen, Task, TriggerState};
 use crate::ledger::{Event, Hold, HoldStep, LedgerError, State};
 use crate::observe::{self, Watch};
+use crate::plan::span;
 use crate::plan::{self, Step};
 
 /// The rule is read again so soon after a change of ours.
@@ -308,10 +309,6 @@ fn changes_services(step: &Step) -> bool {
             | Step::ReleaseProven { .. }
             | Step::DriveLive { .. }
     )
-}
-
-fn span(duration: std::time::Duration) -> Duration {
-    Duration::from_std(duration).unwrap_or(Duration::MAX)
 }
 
 impl DatasetMemory {

@@ -11,6 +11,7 @@ use crate::domain::{
 use crate::ledger::Repeat;
 use crate::observe::DateDumps;
 use crate::plan::calendar;
+use crate::plan::span;
 
 impl Judge<'_> {
     /// Then what may be done about a missing date, in the order of [`DateStatus`].
@@ -235,7 +236,7 @@ pub(in crate::plan) fn spent_reason(export: &Export, taken_up_before: bool) -> O
 fn backoff(first: std::time::Duration, failures: usize) -> Duration {
     let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(20);
     let wait = first.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_BACKOFF);
-    Duration::from_std(wait).unwrap_or(Duration::MAX)
+    span(wait)
 }
 
 /// A date whose runs made way for live ones so often in a night waits for the next.

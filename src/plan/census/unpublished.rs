@@ -7,7 +7,7 @@ use super::verdict::{Finding, Judge};
 use crate::domain::{CopyState, DateStatus, FailureReason, Seen, Stage, Whose};
 use crate::ledger::Run;
 use crate::plan::expected::DateCoverage;
-use crate::plan::progress::describe_fault;
+use crate::plan::progress::{copier_call, describe_fault};
 
 impl Judge<'_> {
     /// No table has the date, and the copy holds files of it: a load would double them.
@@ -116,9 +116,12 @@ impl Judge<'_> {
     fn finish_by_hand(&self, date: NaiveDate, copy: &CopyState) -> Option<String> {
         let Whose::Incomplete { id, .. } = &copy.whose else { return None };
         let own = self.dataset.export.as_ref()?.snapshot_id.render(date);
-        (*id == own).then(|| format!(
-            "finish the copy: invoke the copier's function with {{\"detail\":{{\"SourceIdentifier\":\"{id}\"}}}}; or purge it as the guide's section \"Purging a date\" says"
-        ))
+        (*id == own).then(|| {
+            let call = copier_call(id);
+            format!(
+                "finish the copy: {call}; or purge it as the guide's section \"Purging a date\" says"
+            )
+        })
     }
 
     fn copy_folder(&self, date: NaiveDate) -> String {

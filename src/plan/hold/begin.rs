@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{HoldPlan, span};
+use super::HoldPlan;
 use crate::config::{DeadManSettings, HoldPolicy, TriggerSettings};
 use crate::domain::{Rule, RuleState, Seen};
 use crate::ledger::{HoldWhy, State};
 use crate::observe::{CLOCK_OFF_AT_MOST_SECONDS, LandingView};
 use crate::plan::gates;
 use crate::plan::rest::Rest;
+use crate::plan::span;
 use crate::plan::start::Situation;
 use crate::platform::DeadMan;
 

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{refusal, span};
+use super::refusal;
 use crate::config::{DatasetSettings, TriggerSettings};
 use crate::domain::{ErrorClass, RuleState, Seen, Stage};
 use crate::ledger::{Hold, HoldStep, HoldWhy, Run, State, Upload};
 use crate::observe::Watch;
+use crate::plan::span;
 use crate::plan::{Step, sweep};
 
 /// From the intent to the disabling, and for a disabling whose answer was lost. Past it the

@@ -3,13 +3,14 @@
 
 use chrono::Duration;
 
-use super::{intend, span};
+use super::intend;
 use crate::config::{DatasetSettings, HoldPolicy};
 use crate::domain::{RuleState, Seen};
 use crate::ledger::{Hold, HoldStep, HoldWhy, State};
 use crate::observe::LandingView;
 use crate::plan::Step;
 use crate::plan::rest::Rest;
+use crate::plan::span;
 use crate::plan::start::Situation;
 
 /// What must be done about the trigger before a run's load: nothing, a hold, or waiting for it.

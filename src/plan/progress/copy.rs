@@ -2,13 +2,14 @@
 //! swallows its errors (H18) and may be cut off (H20), so its word is compared file by file, and
 //! nothing incomplete is published by gapmend.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{Progress, waits};
 use crate::domain::{CopyState, FailureReason, FileId, Stage, Whose, WorkflowRun};
 use crate::ledger::Repeat;
 use crate::plan::Step;
 use crate::plan::rest::Rest;
+use crate::plan::span;
 
 impl Progress<'_> {
     pub(super) fn copy(&self) -> Result<Step, Rest> {
@@ -86,7 +87,7 @@ impl Progress<'_> {
 
     fn copy_is_late(&self) -> bool {
         let deadline = self.dataset.stage_deadline(Stage::Copy);
-        let deadline = Duration::from_std(deadline).unwrap_or(Duration::MAX);
+        let deadline = span(deadline);
         let export_end = self.view.export.as_ref().and_then(|export| export.ended_at);
         // After an outage the export may have ended long ago: the copy gets a look all the same.
         let since = export_end.unwrap_or(self.run.stage_since);
@@ -101,15 +102,17 @@ impl Progress<'_> {
     fn how_to_copy(&self) -> String {
         let id =
             self.dataset.export.as_ref().map(|export| export.snapshot_id.render(self.run.date));
-        format!(
-            "to finish it, invoke the copier's function with {{\"detail\":{{\"SourceIdentifier\":\"{}\"}}}}",
-            id.unwrap_or_default()
-        )
+        format!("to finish it, {}", copier_call(&id.unwrap_or_default()))
     }
 
     fn stage_after_copy(&self) -> Stage {
         if self.dataset.publish.is_some() { Stage::Publish } else { Stage::Verify }
     }
+}
+
+/// The call that copies an export: all that the copier reads of its event.
+pub(in crate::plan) fn copier_call(id: &str) -> String {
+    format!("invoke the copier's function with {{\"detail\":{{\"SourceIdentifier\":\"{id}\"}}}}")
 }
 
 /// "1,840 of 2,000 files".

@@ -11,7 +11,7 @@ mod load;
 mod publish;
 mod verify;
 
-pub(super) use copy::describe_fault;
+pub(super) use copy::{copier_call, describe_fault};
 pub(crate) use load::{STOP_AGAIN_AFTER_SECONDS, TASK_APPEARS_WITHIN_MINUTES};
 
 use chrono::{DateTime, Duration, Utc};
@@ -22,6 +22,7 @@ use crate::config::DatasetSettings;
 use crate::domain::{Blindness, FailureReason, RunOutcome, Seen, Stage, Task};
 use crate::ledger::{Repeat, Request, Run, State, StopWhy};
 use crate::observe::{Observation, RunView, Watch};
+use crate::plan::span;
 
 /// A run that cannot be seen is waited for so long after its deadline, then it is for a person.
 const UNSEEN_AT_MOST_HOURS: i64 = 24;
@@ -143,7 +144,7 @@ impl Progress<'_> {
     }
 
     fn stage_took_longer_than(&self, limit: std::time::Duration) -> bool {
-        let limit = Duration::from_std(limit).unwrap_or(Duration::MAX);
+        let limit = span(limit);
         self.now - self.run.stage_since > limit
     }
 

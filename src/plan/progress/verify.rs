@@ -9,6 +9,7 @@ use crate::domain::{
 use crate::ledger::Repeat;
 use crate::observe::Confirmation;
 use crate::plan::rest::Rest;
+use crate::plan::span;
 use crate::plan::{EndRun, Step, expected};
 
 /// Partitions show themselves within this time of the workflow's end.
@@ -42,7 +43,7 @@ impl Progress<'_> {
         }
         let limit = match &self.dataset.publish {
             Some(_) => Duration::minutes(VERIFY_WITHIN_MINUTES),
-            None => Duration::from_std(self.dataset.load.deadline).unwrap_or(Duration::MAX),
+            None => span(self.dataset.load.deadline),
         };
         let lacking = format!(
             "{} tables lack it, e.g. {}",
